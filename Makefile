@@ -1,0 +1,46 @@
+# Everything works on a fresh machine with Python 3.11 (venv, pip) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+# `make setup EXTRAS=llamacpp,nf4,dev` adds what a GPU machine needs (docs/install.md).
+EXTRAS ?= llamacpp,dev
+
+.PHONY: setup study lint types test unit check bench docs clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+study: setup
+	$(BIN)/seemant models fetch
+	$(BIN)/seemant study run quick
+	@echo "open runs/quick/report.html"
+
+lint: setup
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/pytest -q -m "not real and not slow and not gpu and not network"
+
+test: setup
+	$(BIN)/seemant models fetch
+	$(BIN)/pytest -q -m "not slow and not gpu and not network"
+
+check: lint types test
+
+bench: setup
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: setup
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv site build dist .mypy_cache .ruff_cache .pytest_cache

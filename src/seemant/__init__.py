@@ -1,0 +1,3 @@
+"""seemant: the smallest language model for a device, a language and a quality, with evidence."""
+
+__version__ = "0.1.0"

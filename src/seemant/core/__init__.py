@@ -1,0 +1,1 @@
+"""Records, manifests, journal, locks, references, measurements, errors, configs, machine facts."""

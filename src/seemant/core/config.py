@@ -1,0 +1,108 @@
+"""Typed configurations, and errors that name the key, the line and the nearest valid key."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from seemant.core.errors import BadConfig, BadFile, nearest
+
+Key = tuple[str | int, ...]
+C = TypeVar("C", bound=BaseModel)
+
+
+class Config(BaseModel):
+    """A stage's settings: frozen, typed, unknown keys are errors. Flags and YAML come from it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_is_none(cls, values: Any) -> Any:
+        """Read the word "none" as no value, so that the command line can say it too."""
+        if not isinstance(values, dict):
+            return values
+        return {key: None if value == "none" else value for key, value in values.items()}
+
+
+def load_yaml(path: Path) -> tuple[Any, dict[Key, int]]:
+    """Return a YAML file's value and the line on which each of its keys stands.
+
+    Raises:
+        BadFile: the file is missing or is not text.
+        BadConfig: it is not YAML, or says a key twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise BadFile("no such file", where=str(path), fix="check the path") from error
+    except UnicodeDecodeError as error:
+        raise BadFile("not a UTF-8 text file", where=str(path)) from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise BadConfig(f"not valid YAML: {problem}", where=f"{path}{line}") from error
+    lines: dict[Key, int] = {}
+    if node is not None:
+        _note_lines(node, (), lines, path)
+    return value, lines
+
+
+def validate(kind: type[C], value: Any, *, where: str, lines: dict[Key, int], at: Key = ()) -> C:
+    """Return `value` as a config of type `kind`.
+
+    `where` names the file; `lines` gives the line of each key; `at` is where in the file `value`
+    stands.
+
+    Raises:
+        BadConfig: names the key, its line and, for an unknown key, the nearest valid one.
+    """
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = (*at, *first["loc"])
+        place = f"{where}:{_line(lines, key)}" if lines else where
+        dotted = ".".join(str(part) for part in key) or "(the whole file)"
+        if first["type"] == "extra_forbidden":
+            known = _fields_at(kind, first["loc"][:-1])
+            what = f"unknown key {dotted!r}"
+            raise BadConfig(what, where=place, fix=nearest(str(key[-1]), known)) from error
+        got = f", got {first['input']!r}" if first["type"] != "missing" else ""
+        raise BadConfig(f"{dotted}: {first['msg']}{got}", where=place) from error
+
+
+def _note_lines(node: yaml.Node, at: Key, lines: dict[Key, int], path: Path) -> None:
+    lines.setdefault(at, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key_node, child in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.value in seen:
+                raise BadConfig(f"the key {key_node.value!r} stands twice", where=f"{path}:{line}")
+            seen.add(key_node.value)
+            lines[(*at, key_node.value)] = line
+            _note_lines(child, (*at, key_node.value), lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            _note_lines(child, (*at, index), lines, path)
+
+
+def _line(lines: dict[Key, int], key: Key) -> int:
+    while key and key not in lines:
+        key = key[:-1]
+    return lines.get(key, 1)
+
+
+def _fields_at(kind: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    for part in loc:
+        field = kind.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            kind = inner
+    return list(kind.model_fields)

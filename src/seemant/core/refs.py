@@ -1,0 +1,51 @@
+"""Model references: the one way in which every command and study names a model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from seemant.core.errors import UnknownModel, nearest
+
+SCHEMES = {
+    "embedded": "embedded:gemma-3-270m",
+    "hf": "hf:OWNER/NAME[@REVISION]",
+    "path": "path:FOLDER_OR_FILE.gguf",
+    "run": "run:FOLDER",
+    "config": "config:OWNER/NAME",
+    "openai": "openai:http://127.0.0.1:8000/v1#MODEL",
+    "vllm": "vllm:OWNER/NAME",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A parsed reference: `scheme:name[@revision]`; for `openai`, `name` is URL#MODEL."""
+
+    scheme: str
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.name}" + (f"@{self.revision}" if self.revision else "")
+
+
+def parse_ref(text: str) -> ModelRef:
+    """Return the reference that a user wrote; a bare existing path means `path:`.
+
+    Raises:
+        UnknownModel: no known scheme, or nothing behind it; the message lists the forms.
+    """
+    scheme, colon, name = text.partition(":")
+    if not colon or scheme not in SCHEMES:
+        if Path(text).exists():
+            return ModelRef("path", text)
+        forms = ", ".join(SCHEMES.values())
+        hint = f"{nearest(scheme, SCHEMES)}; " if colon else ""
+        raise UnknownModel(f"unknown model {text!r}", fix=f"{hint}forms: {forms}")
+    if not name:
+        raise UnknownModel(f"nothing stands behind {text!r}", fix=f"write {SCHEMES[scheme]}")
+    if scheme == "openai" and "#" not in name:
+        raise UnknownModel(f"no model named in {text!r}", fix=f"write {SCHEMES[scheme]}")
+    if scheme == "hf" and "@" in name:
+        name, _, revision = name.partition("@")
+        return ModelRef(scheme, name, revision)
+    return ModelRef(scheme, name)

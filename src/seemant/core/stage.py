@@ -1,0 +1,185 @@
+"""Stages: the one way in which anything is made, from the command line and from a study alike.
+
+A stage is a function `run(config, inputs, out) -> measurements` that fills the folder `out`.
+`execute` gives it the folder that belongs to its identity, locks it, and writes the manifest when
+it is done. The same question lands in the same folder: asked again, nothing is run.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from seemant.core.config import Config
+from seemant.core.errors import BadFile, from_os_error
+from seemant.core.hashing import file_sha256, folder_sha256, json_sha256
+from seemant.core.jsonl import write_json
+from seemant.core.lock import LOCK_NAME, folder_lock
+from seemant.core.machine import git_revision, hardware, packages
+from seemant.core.manifest import (
+    CONFIG_NAME,
+    MANIFEST_NAME,
+    InputEntry,
+    Manifest,
+    commit_manifest,
+    is_whole,
+    list_files,
+    load_manifest,
+    now,
+)
+from seemant.core.measurement import Measurement
+from seemant.core.runlog import log_event
+from seemant.core.usage import Usage
+
+C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of a stage: a file, or a folder; `label` is what the user calls it."""
+
+    path: Path
+    label: str
+    sha256: str
+
+
+Inputs = Mapping[str, Input]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(Generic[C]):
+    """A stage: its one word, its config, the roles of its inputs and the function.
+
+    version: raised whenever the stage's numbers can change.
+    roles: input role -> what it is. A role that ends in "*" takes any number of inputs, which
+        arrive as "role/NAME"; one that ends in "?" may be absent.
+    hardware_bound: its numbers belong to this machine, so the machine is part of its identity.
+    """
+
+    name: str
+    version: int
+    config: type[C]
+    run: Callable[[C, Inputs, Path], list[Measurement]]
+    roles: Mapping[str, str]
+    hardware_bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished artefact; `reused` says that it was there already."""
+
+    path: Path
+    manifest: Manifest
+    reused: bool
+
+    def as_input(self, label: str) -> Input:
+        """Return this artefact as an input of the next stage."""
+        return Input(self.path, label, self.manifest.content_sha256)
+
+
+def file_input(path: Path, label: str | None = None) -> Input:
+    """Return a file or a folder as an input; a finished artefact is known by its content.
+
+    Raises:
+        BadFile: nothing is there.
+    """
+    label = label or str(path)
+    if path.is_file():
+        return Input(path, label, file_sha256(path))
+    if (path / MANIFEST_NAME).is_file():
+        return Input(path, label, load_manifest(path).content_sha256)
+    if path.is_dir():
+        return Input(path, label, folder_sha256(path))
+    raise BadFile("no such file or folder", where=str(path), fix="check the path")
+
+
+def identity(stage: Stage[C], config: C, inputs: Inputs) -> str:
+    """Return the 12 hexadecimal digits that name this question."""
+    question = {
+        "stage": stage.name,
+        "version": stage.version,
+        "config": config.model_dump(mode="json"),
+        "inputs": {role: given.sha256 for role, given in inputs.items()},
+    }
+    if stage.hardware_bound:
+        question["hardware"] = hardware()
+        question["runtime"] = packages().get("xllamacpp")
+    return json_sha256(question)[:12]
+
+
+def execute(
+    stage: Stage[C],
+    config: C,
+    inputs: Inputs,
+    *,
+    store: Path,
+    out: Path | None = None,
+    force: bool = False,
+) -> Done:
+    """Return the artefact that answers this question, making it only if it is not there.
+
+    `out` names another folder than `store/STAGE/ID`. `force` makes it anew.
+
+    Raises:
+        Locked: another process is making it.
+        WorldError: the world failed; what was done is kept and the same call goes on from there.
+    """
+    name = identity(stage, config, inputs)
+    folder = out or store / stage.name / name
+    try:
+        with folder_lock(folder):
+            if force:
+                _empty(folder)
+            elif (folder / MANIFEST_NAME).is_file():
+                if is_whole(folder) and load_manifest(folder).id == name:
+                    return Done(folder, load_manifest(folder), reused=True)
+                if load_manifest(folder).id != name:
+                    raise BadFile(
+                        "this folder holds the answer to another question",
+                        where=str(folder),
+                        fix="name an empty folder with --out, or add --force to replace it",
+                    )
+                (folder / MANIFEST_NAME).unlink()  # a file is missing: mend it
+            return Done(folder, _fill(stage, config, inputs, folder, name), reused=False)
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
+def _fill(stage: Stage[C], config: C, inputs: Inputs, folder: Path, name: str) -> Manifest:
+    usage = Usage()
+    settings = config.model_dump(mode="json")
+    write_json(folder / CONFIG_NAME, {"stage": stage.name, "config": settings})
+    log_event(folder, "start", stage=stage.name, id=name)
+    measurements = stage.run(config, inputs, folder)
+    log_event(folder, "done", stage=stage.name, id=name)
+    usage.stop()
+    manifest = Manifest(
+        stage=stage.name,
+        stage_version=stage.version,
+        id=name,
+        config=settings,
+        inputs={r: InputEntry(label=i.label, sha256=i.sha256) for r, i in inputs.items()},
+        files=list_files(folder),
+        measurements=measurements,
+        wall_s=usage.wall_s,
+        cpu_s=usage.cpu_s,
+        peak_rss_bytes=usage.peak_rss_bytes,
+        seeds={"seed": settings["seed"]} if "seed" in settings else {},
+        packages=packages(),
+        hardware=hardware(),
+        git=git_revision(),
+        created=now(),
+    )
+    commit_manifest(folder, manifest)
+    return manifest
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name == LOCK_NAME:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

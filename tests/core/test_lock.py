@@ -1,0 +1,53 @@
+"""A folder is filled by one living process at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seemant.core import lock
+from seemant.core.errors import Locked
+from seemant.core.lock import folder_lock
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from seemant.core.lock import folder_lock\n"
+    "with folder_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+)
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_held_folder_is_refused_and_the_holder_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "GRACE_S", 0.2)
+    with holder(tmp_path) as process:
+        with pytest.raises(Locked, match=str(process.pid)), folder_lock(tmp_path):
+            pass
+        process.kill()
+
+
+def test_a_lock_left_by_kill_9_is_stale_and_taken_over(tmp_path: Path) -> None:
+    with holder(tmp_path) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert (tmp_path / ".lock").exists()
+    with folder_lock(tmp_path):
+        assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_folder_can_be_locked_again_after_release(tmp_path: Path) -> None:
+    with folder_lock(tmp_path):
+        pass
+    with folder_lock(tmp_path):
+        assert (tmp_path / ".lock").exists()
