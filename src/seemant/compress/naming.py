@@ -1,0 +1,72 @@
+"""Names: what a variant's measurements are about, and what its file says of itself."""
+
+from pathlib import PurePath
+
+from seemant import __version__
+from seemant.compress.config import CompressConfig, grid_name
+from seemant.formats.gguf_meta import MetaValue, typed
+from seemant.formats.gguf_read import GgufFile
+from seemant.formats.packing import container_of
+from seemant.models.catalogue import entries
+
+# LLAMA_FTYPE numbers of llama.h, by the layout of most tensors
+FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9}
+
+
+def subject_of(config: CompressConfig, model_label: str, adapter_label: str | None) -> str:
+    """Return for example "gemma-3-270m+lora/q4_0-g32"."""
+    if config.subject:
+        return config.subject
+    lora = "+lora" if adapter_label is not None else ""
+    return f"{short_name(model_label)}{lora}/{config.variant_name}"
+
+
+def short_name(label: str) -> str:
+    """Return a model's name from its reference: "embedded:gemma-3-270m" -> "gemma-3-270m".
+
+    A file called model.gguf is known by its folder.
+    """
+    path = PurePath(label.partition(":")[2] or label)
+    if path.stem == "model" and len(path.parts) > 1:
+        path = path.parent
+    name = path.name.partition("@")[0]
+    return name.removesuffix(".gguf") or label
+
+
+def licence_of(file: GgufFile) -> str:
+    """Return the licence that a model file names, or ""."""
+    return str(file.metadata.get("general.license", ""))
+
+
+def quantisation_note(config: CompressConfig) -> str:
+    """Return one line on what was done."""
+    share = "per channel" if config.group is None else f"group {config.group}"
+    kind = "symmetric" if config.symmetric else "asymmetric"
+    head = grid_name(config.embedding_grid)
+    return f"rtn, {config.bits} bits, {share}, {kind}; embedding {head} g32"
+
+
+def variant_metadata(
+    file: GgufFile, config: CompressConfig, subject: str, base_label: str, adapted: bool
+) -> dict[str, MetaValue]:
+    """Return the base's metadata (tokenizer, template, shape) with the variant's own entries.
+
+    Modified files carry a notice that they were modified, as Gemma's terms ask.
+    """
+    container = container_of(config.block_grid) or "F32"
+    changed = "an adapter was merged and the weights were rounded" if adapted else "rounded weights"
+    licence = licence_of(file)
+    added: dict[str, str | int] = {
+        "general.name": subject,
+        "general.file_type": FILE_TYPES[container],
+        "general.quantization_version": 2,
+        "general.quantized_by": f"seemant {__version__}",
+        "general.description": f"Modified from {short_name(base_label)} by seemant: {changed}.",
+        "seemant.quantisation": quantisation_note(config),
+        "seemant.base": short_name(base_label),
+    }
+    for entry in entries().values():
+        if entry.licence == licence:
+            added["general.license.name"] = entry.licence_name
+            added["general.license.link"] = entry.licence_url
+    return {**file.fields, **{key: typed(value) for key, value in added.items()}}

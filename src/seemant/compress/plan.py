@@ -1,0 +1,97 @@
+"""What becomes of each tensor: rounded on which grid, stored in which layout, or kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seemant.compress.config import CompressConfig
+from seemant.core.errors import BadConfig, BadFile, nearest
+from seemant.formats.gguf_read import GgufFile, GgufTensor
+from seemant.formats.grids import Grid
+from seemant.formats.packing import BLOCK, container_of
+from seemant.models.names import FAMILIES, ROPE_FACTORS, to_hf
+
+EMBEDDING, HEAD = "token_embd.weight", "output.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPlan:
+    """One tensor's fate.
+
+    kind: "attn_q", "ffn_down", "token_embd", "output", ...; what errors are summed over.
+    grid: the grid it is rounded on, or None: kept as F32.
+    container: its layout in a GGUF file; None where no layout holds the grid.
+    """
+
+    kind: str
+    grid: Grid | None = None
+    container: str | None = None
+
+
+def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan]:
+    """Return the plan of every tensor of a model, in the file's order.
+
+    Matrices of the blocks get the blocks' grid; the embedding and an untied head the embedding's;
+    norms, biases and rotation factors stay F32.
+
+    Raises:
+        BadFile: an architecture or tensors that are not known here; names them.
+        BadConfig: a group that does not divide some row; names the tensor, its width, what fits.
+    """
+    family = str(file.metadata.get("general.architecture"))
+    if family not in FAMILIES:
+        raise BadFile(
+            f"models of the architecture {family!r} cannot be placed "
+            f"(their tensors: {_some(list(file.tensors))})",
+            where=str(file.path),
+            fix=nearest(family, FAMILIES),
+        )
+    strange = [name for name in file.tensors if not _known(name, family)]
+    if strange or EMBEDDING not in file.tensors:
+        what = f"tensors that cannot be placed: {_some(strange)}" if strange else "no embedding"
+        raise BadFile(f"a {family} model with {what}", where=str(file.path))
+    return {name: _plan(tensor, config) for name, tensor in file.tensors.items()}
+
+
+def is_torch_only(plan: Mapping[str, TensorPlan]) -> bool:
+    """Return whether some matrix fits no GGUF layout, so that no model file can be written."""
+    return any(p.grid is not None and p.container is None for p in plan.values())
+
+
+def _plan(tensor: GgufTensor, config: CompressConfig) -> TensorPlan:
+    kind = tensor.name.split(".")[-2]
+    if len(tensor.shape) != 2 or tensor.name == ROPE_FACTORS:
+        return TensorPlan(kind)
+    outer = tensor.name in (EMBEDDING, HEAD)
+    grid = config.embedding_grid if outer else config.block_grid
+    width = grid.group or tensor.shape[-1]
+    if tensor.shape[-1] % width or width % BLOCK:
+        raise BadConfig(
+            f"group {width} does not divide a row of {tensor.shape[-1]} weights"
+            if width % BLOCK == 0
+            else f"a row of {width} weights is no whole number of blocks of {BLOCK}",
+            where=f"tensor {tensor.name}",
+            fix=_fits(tensor.shape[-1]),
+        )
+    return TensorPlan(kind, grid, container_of(grid))
+
+
+def _fits(columns: int) -> str:
+    groups = [g for g in range(BLOCK, columns, BLOCK) if columns % g == 0]
+    if not groups:
+        return "no group of a multiple of 32 divides it: this model cannot be packed"
+    return f"groups that divide it: {', '.join(map(str, groups))}; or group: null (per channel)"
+
+
+def _known(name: str, family: str) -> bool:
+    if name == ROPE_FACTORS:
+        return True
+    try:
+        to_hf(name, family)
+    except BadFile:
+        return False
+    return True
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

@@ -1,0 +1,74 @@
+"""The weights that are compressed: the dequantised base file with the adapter merged in fp32."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seemant.formats.gguf_read import GgufFile
+from seemant.formats.on_grid import detect
+from seemant.formats.packing import CONTAINERS
+
+Array = NDArray[np.float32]
+
+_SLICE_WEIGHTS = 1 << 19  # 2 MB of float32: the work on a slice stays in the cache
+_FLOATS = ("F32", "F16", "BF16", "F64")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A base file and the tensors that an adapter changed (merged, GGUF layout, float32)."""
+
+    file: GgufFile
+    merged: Mapping[str, Array]
+
+    def slices(self, name: str) -> Iterator[Array]:
+        """Yield a tensor's rows from first to last, float32 (rows, columns) a slice."""
+        tensor = self.file.tensors[name]
+        columns = tensor.shape[-1]
+        n_rows = tensor.n_weights // columns
+        step = max(1, _SLICE_WEIGHTS // columns)
+        for start in range(0, n_rows, step):
+            stop = min(start + step, n_rows)
+            if name in self.merged:
+                yield self.merged[name].reshape(n_rows, columns)[start:stop]
+            else:
+                yield self.file.rows(name, start, stop)
+
+    def layout(self, name: str) -> str:
+        """Return the grid on which a tensor of the base lies: its stored type, or for a float
+        tensor the one that its values show; "F32" when they show none.
+        """
+        stored = self.file.tensors[name].type_name
+        if stored not in _FLOATS:
+            return stored
+        columns = self.file.tensors[name].shape[-1]
+        if len(self.file.tensors[name].shape) != 2 or columns % 32:
+            return stored
+        return detect(next(self.slices_of_base(name))) or stored
+
+    def slices_of_base(self, name: str) -> Iterator[Array]:
+        """Yield the base's rows, without the adapter."""
+        return Source(self.file, {}).slices(name)
+
+    def lies_on(self, name: str, container: str | None, group: int | None) -> bool:
+        """Return whether rounding to this layout meets the base's own grid again.
+
+        A merged adapter does not cure it: its change is far below a step of the grid.
+        """
+        return container in CONTAINERS and group == 32 and self.layout(name) == container
+
+
+def open_source(file: GgufFile, adapter: Path | None) -> Source:
+    """Return the weights of a base file, with the adapter of a train artefact merged.
+
+    Raises:
+        BadFile: the adapter is damaged, or belongs to another base.
+    """
+    if adapter is None:
+        return Source(file, {})
+    from seemant.models.adapters import merged
+
+    return Source(file, merged(file, adapter))

@@ -1,0 +1,1 @@
+"""Raw text in: exact uniform sampling, language and script, register, statistics, splits."""

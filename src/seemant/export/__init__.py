@@ -1,0 +1,1 @@
+"""Export: a folder to take away, its model copied bit for bit."""

@@ -1,0 +1,139 @@
+"""The card, README.md: what the model is, what was done to it, what was measured, how to run it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seemant import __version__
+from seemant.core.records import Lang
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """Everything a card says. `variant` is variant.json's content, {} for a model as it is."""
+
+    name: str
+    base: str
+    licence: str
+    licence_link: str
+    licence_files: tuple[str, ...]
+    variant: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    file_bytes: int
+    sha256: str
+    adapter: bool
+    commands: Mapping[str, str]
+    prompts: Mapping[Lang, str]
+    evidence: str
+    notice: str = ""
+
+
+def card(facts: CardFacts) -> str:
+    """Return the card as Markdown."""
+    parts = [
+        f"# {facts.name}\n",
+        *([f"> **{facts.notice}**\n"] if facts.notice else []),
+        _what(facts),
+        *_warnings(facts.variant),
+        "## What was done\n\n" + _rows(_done(facts)),
+        "## What was measured\n\n" + facts.evidence,
+        "## How to ask\n\n" + _asking(facts.prompts),
+        "## How to run\n\nInside this folder:\n\n" + _commands(facts.commands),
+        "## Licence\n\n" + _licence(facts),
+    ]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _what(facts: CardFacts) -> str:
+    base = f"`{facts.base}`"
+    if not facts.variant:
+        tail = ", with a LoRA adapter beside it (`adapter.gguf`)" if facts.adapter else ""
+        return f"The model {base} as it is{tail}, bundled by seemant {__version__}.\n"
+    tuned = (
+        "fine-tuned (a LoRA adapter was merged in fp32) and " if facts.variant["adapter"] else ""
+    )
+    tail = " A further LoRA adapter lies beside it (`adapter.gguf`)." if facts.adapter else ""
+    return (
+        f"A modified version of {base}, {tuned}compressed by seemant {__version__}: "
+        f"{facts.variant['method'].upper()}, {facts.variant['bits']} bits.{tail}\n"
+    )
+
+
+def _warnings(variant: Mapping[str, Any]) -> list[str]:
+    said = []
+    if variant.get("simulated"):
+        said.append(
+            f"{variant['bits']} bits have no layout of their own at this width: the weights lie in "
+            f"{variant['container']}, so the file is larger than its bits."
+        )
+    if variant.get("on_reference_grid"):
+        said.append(
+            "The base file was stored on the very grid of this variant: that it loses nothing "
+            "against the base is an artefact of the base, not a merit of the method."
+        )
+    if variant.get("embedding_bits", 8) < 8:
+        said.append(
+            f"The embedding has {variant['embedding_bits']} bits. In small multilingual models "
+            "that destroys Indic scripts first, while English looks well: see the measurements "
+            "of each language."
+        )
+    return [f"> **Note.** {text}\n" for text in said]
+
+
+def _done(facts: CardFacts) -> dict[str, str]:
+    rows = {
+        "base": f"{facts.base} (as its file stores it, dequantised)",
+        "file": f"model.gguf, {facts.file_bytes:,} bytes",
+        "sha256": facts.sha256,
+    }
+    variant = facts.variant
+    if variant:
+        group = variant["group"]
+        rows |= {
+            "base sha256": variant["base"]["sha256"],
+            "adapter": variant["adapter"]["label"] if variant["adapter"] else "none",
+            "method": f"{variant['method']}, {variant['bits']} bits, "
+            f"{'per channel' if group == 'channel' else f'group {group}'}, "
+            f"{'symmetric' if variant['symmetric'] else 'asymmetric'}",
+            "embedding": f"{variant['embedding']}, group 32",
+            "bits a weight, whole file": f"{variant['bits_per_weight_file']:.3f}",
+            "relative weight error, blocks": f"{variant['relative_error']['blocks']:.4f}",
+            "integers sha256": variant["integers_sha256"],
+        }
+    return rows
+
+
+def _rows(rows: Mapping[str, str]) -> str:
+    lines = [f"| {key} | {value} |" for key, value in rows.items()]
+    return "\n".join(["| | |", "|---|---|", *lines]) + "\n"
+
+
+def _asking(prompts: Mapping[Lang, str]) -> str:
+    text = "The prompt form of this model, up to where its answer begins:\n\n"
+    return text + "\n".join(_fenced(prompt, "text") for prompt in prompts.values())
+
+
+def _commands(lines: Mapping[str, str]) -> str:
+    return "\n".join(f"{what}:\n\n{_fenced(line, 'sh')}" for what, line in lines.items())
+
+
+def _licence(facts: CardFacts) -> str:
+    name = facts.licence or "not stated by the model file; ask its maker before you pass it on"
+    link = f", {facts.licence_link}" if facts.licence_link else ""
+    files = ", ".join(f"`{file}`" for file in facts.licence_files)
+    travel = f" Its text travels with this folder: {files}." if files else ""
+    modified = " These files were modified as described above." if facts.variant else ""
+    gemma = (
+        " Gemma is provided under and subject to the Gemma Terms of Use found at "
+        "ai.google.dev/gemma/terms; whoever passes these files on passes the terms on too."
+        if facts.licence.lower().startswith("gemma")
+        else ""
+    )
+    return f"{name}{link}.{travel}{modified}{gemma}\n"
+
+
+def _fenced(text: str, language: str) -> str:
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text}\n{fence}\n"

@@ -1,0 +1,159 @@
+"""The stage "export": a folder to take away; nothing in it is computed anew."""
+
+from pathlib import Path
+from typing import Any
+
+from seemant.core.errors import BadConfig, BadFile
+from seemant.core.measurement import Measurement, exact
+from seemant.core.records import LANGUAGES, Lang
+from seemant.core.stage import Input, Inputs, Stage
+from seemant.export.config import ExportConfig
+
+MODEL_NAME, ADAPTER_NAME, CARD_NAME, SERVE_NAME = (
+    "model.gguf",
+    "adapter.gguf",
+    "README.md",
+    "serve.txt",
+)
+
+
+def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
+    """Fill `out` with the model, its card, its licence and the commands that run it.
+
+    Raises:
+        BadConfig: neither or both of a variant and a model were given, or an adapter that the
+            variant already holds.
+        BadFile: there is no model file to take away, or its licence cannot travel.
+    """
+    from seemant.core.atomic import write_atomic
+    from seemant.core.jsonl import read_json
+    from seemant.export.bundle import SUMS_NAME, place, write_sums
+    from seemant.export.card import CardFacts, card
+    from seemant.export.chosen import chosen
+    from seemant.export.commands import as_text, commands
+    from seemant.export.evidence import evidence, table
+    from seemant.export.licence import known_model, licence_of
+    from seemant.formats.gguf_read import open_gguf
+
+    choice = chosen(inputs, config.device)
+    inputs = choice.inputs
+    given = _given(inputs)
+    model = _model_file(given.path)
+    metadata = open_gguf(model).metadata
+    variant: dict[str, Any] = read_json(given.path / "variant.json") if "variant" in inputs else {}
+    adapter = _adapter(inputs, variant)
+    entry = known_model(variant.get("base", {}).get("sha256", given.sha256))
+    licence = licence_of(entry, metadata)
+    base = str(variant["base"]["label"] if variant else given.label)
+    name = config.name or str(variant.get("subject") or metadata.get("general.name") or base)
+
+    sums = {MODEL_NAME: place(model, out / MODEL_NAME, link=True)}
+    if adapter is not None:
+        sums[ADAPTER_NAME] = place(adapter, out / ADAPTER_NAME, link=True)
+    for file in licence.files:
+        sums[file.name] = place(file, out / file.name, link=False)
+    prompts = _prompts(metadata, entry.languages if entry else LANGUAGES)
+    example = next(iter(prompts.values()))
+    lines = commands(name, metadata, prompt=example, adapter=adapter is not None)
+    facts = CardFacts(
+        name=name,
+        notice=choice.notice,
+        base=base,
+        licence=licence.name,
+        licence_link=licence.link,
+        licence_files=tuple(file.name for file in licence.files),
+        variant=variant,
+        metadata=metadata,
+        file_bytes=model.stat().st_size,
+        sha256=sums[MODEL_NAME],
+        adapter=adapter is not None,
+        commands=lines,
+        prompts=prompts,
+        evidence=table(evidence(inputs)),
+    )
+    write_atomic(out / CARD_NAME, card(facts))
+    write_atomic(out / SERVE_NAME, as_text(lines))
+    write_sums(out, sums)
+    if config.hf:
+        from seemant.export.hf import write_hf
+
+        write_hf(model, out / "hf", inputs["adapter"].path if adapter is not None else None)
+    subject = config.subject or name
+    shipped = [*sums, CARD_NAME, SERVE_NAME, SUMS_NAME]
+    bundle_bytes = sum((out / file).stat().st_size for file in shipped)
+    return [
+        exact(subject, "file_bytes", facts.file_bytes, "bytes"),
+        exact(subject, "bundle_bytes", bundle_bytes, "bytes"),
+    ]
+
+
+def _given(inputs: Inputs) -> Input:
+    found = [inputs[role] for role in ("variant", "model") if role in inputs]
+    if len(found) != 1:
+        raise BadConfig(
+            f"export takes one variant or one model, {len(found)} were given",
+            fix="name a compress artefact, or a model",
+        )
+    return found[0]
+
+
+def _model_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if (path / MODEL_NAME).is_file():
+        return path / MODEL_NAME
+    if (path / "codes.safetensors").is_file():
+        raise BadFile(
+            "this variant has no model file: no runtime's layout holds its grid",
+            where=str(path),
+            fix="export another variant; 8 bits symmetric and 4 bits of either kind have files",
+        )
+    raise BadFile(f"no {MODEL_NAME} here", where=str(path), fix="name a .gguf file or a variant")
+
+
+def _adapter(inputs: Inputs, variant: dict[str, Any]) -> Path | None:
+    if "adapter" not in inputs:
+        return None
+    if variant.get("adapter"):
+        raise BadConfig(
+            "an adapter is already merged into this variant; beside it, it would count twice",
+            fix="leave the adapter out",
+        )
+    path = inputs["adapter"].path
+    file = path if path.is_file() else path / ADAPTER_NAME
+    if not file.is_file():
+        raise BadFile(f"no {ADAPTER_NAME} here", where=str(path), fix="name a train artefact")
+    return file
+
+
+def _prompts(metadata: dict[str, Any], languages: tuple[Lang, ...]) -> dict[Lang, str]:
+    from seemant.models.prompts import template_of_metadata
+
+    template = template_of_metadata(metadata)
+    return {lang: template.render(_QUESTIONS[lang], lang) for lang in languages}
+
+
+_QUESTIONS: dict[Lang, str] = {
+    "hi": "भारत की राजधानी क्या है?",
+    "kn": "ಭಾರತದ ರಾಜಧಾನಿ ಯಾವುದು?",
+    "en": "What is the capital of India?",
+}
+
+
+STAGE = Stage(
+    name="export",
+    version=1,
+    config=ExportConfig,
+    run=run,
+    roles={
+        "variant": "variant?",
+        "model": "model?",
+        "adapter": "adapter?",
+        "recommendation": "recommendation?",
+        "variant/*": "variant",
+        "model/*": "model",
+        "adapter/*": "adapter",
+        "probe/*": "probe",
+        "divergence/*": "divergence",
+    },
+)

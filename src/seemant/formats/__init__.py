@@ -1,0 +1,1 @@
+"""File formats and number grids: GGUF, block layouts, quantisation grids. numpy only."""
