@@ -17,9 +17,8 @@ settings.load_profile("ci")
 
 
 def _embedded(name: str) -> Path:
-    from seemant.models.resolve import resolve
-
     from seemant.core.errors import SeemantError
+    from seemant.models.resolve import resolve
 
     try:
         return resolve(f"embedded:{name}").path

@@ -34,7 +34,7 @@ def test_a_torn_last_line_is_cut_and_the_rest_survives(
     with Journal(path) as journal:
         assert journal.entries == entries[:n_whole]
         journal.append({"after": 1})
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+    assert [json.loads(line) for line in path.read_bytes().splitlines()] == [
         *entries[:n_whole],
         {"after": 1},
     ]

@@ -6,6 +6,7 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_PARENT = "SEEMANT_PARENT"  # the number of the process that started this one
 
 
 def die_with_parent() -> None:
@@ -16,16 +17,18 @@ def die_with_parent() -> None:
     if not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:  # it died before we asked
+    parent = os.environ.get(_PARENT)
+    if parent is not None and os.getppid() != int(parent):  # it died before we asked
         os._exit(1)
 
 
-def one_thread_environment(threads: int = 1) -> dict[str, str]:
-    """Return this environment with every numeric library held to `threads` threads."""
+def child_environment(threads: int = 1) -> dict[str, str]:
+    """Return the environment of a child: every numeric library held to `threads` threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
     return {
         **os.environ,
         **dict.fromkeys(names, str(threads)),
+        _PARENT: str(os.getpid()),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),
     }

@@ -4,6 +4,8 @@ import resource
 import time
 from dataclasses import dataclass, field
 
+from seemant.core.memory import peak_bytes
+
 
 @dataclass(slots=True)
 class Usage:
@@ -25,8 +27,8 @@ class Usage:
 
 def peak_rss_bytes() -> int:
     """Return the largest resident set of this process or of a finished child so far."""
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * 1024
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return max(peak_bytes(), children)
 
 
 def _cpu_seconds() -> float:

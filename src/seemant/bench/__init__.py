@@ -1,0 +1,1 @@
+"""Latency, memory and size on this machine; the catalogue of other devices."""

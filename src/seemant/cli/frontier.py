@@ -1,0 +1,130 @@
+"""`seemant frontier` and `seemant recommend`: what to take, from what was measured."""
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from seemant.cli.options import DEFAULT, Options, run_with_inputs
+from seemant.core.errors import BadFile, InputError
+from seemant.core.jsonl import read_json
+from seemant.core.manifest import MANIFEST_NAME, load_manifest
+from seemant.core.stage import Input, file_input
+from seemant.frontier.config import FrontierConfig
+from seemant.frontier.recommend_config import RecommendConfig
+from seemant.study.folder import STATE_NAME
+from seemant.study.stages import stage_named
+
+Flat = Parameter(name="*")
+ROLES = {"probe": "probe/", "divergence": "divergence/", "compress": "variant/", "bench": "bench"}
+
+
+def frontier(
+    runs: Path,
+    *,
+    config: Annotated[FrontierConfig, Flat] = FrontierConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Show which models no other one beats in quality a language, latency, memory and size.
+
+    Example: seemant frontier runs/quick
+
+    Parameters
+    ----------
+    runs
+        A study's folder.
+    """
+    run_with_inputs(stage_named("frontier"), config, gather(runs), run)
+
+
+def recommend(
+    runs: Path,
+    *,
+    device: Annotated[list[str] | None, Parameter(negative="")] = None,
+    config: Annotated[RecommendConfig, Flat] = RecommendConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Recommend the smallest model for a device, or say which floor nothing reaches.
+
+    Example: seemant recommend runs/quick --device board-4gb --lang hi --min-quality 0.02
+
+    Parameters
+    ----------
+    runs
+        A study's folder, or a frontier artefact's.
+    device
+        A device or a budget; may be given several times.
+    """
+    if device:
+        config = config.model_copy(update={"devices": tuple(device)})
+    quiet = type(run)(out=run.out, store=run.store, force=run.force, dry_run=run.dry_run)
+    inputs = {"frontier": _frontier_of(runs)}
+    done = run_with_inputs(stage_named("recommend"), config, inputs, quiet, show=False)
+    if done is None:
+        return
+    found = read_json(done.path / "recommendation.json")
+    if run.json:
+        print(jsonlib.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for request in found["requests"]:
+        _print_request(request)
+
+
+def gather(runs: Path) -> dict[str, Input]:
+    """Return the inputs of a frontier from the nodes of a study's folder.
+
+    Raises:
+        BadFile: there is no finished study.
+    """
+    state_path = runs / STATE_NAME
+    if not state_path.is_file():
+        raise BadFile(
+            "no finished study here",
+            where=str(runs),
+            fix="seemant study run quick, then runs/quick",
+        )
+    inputs: dict[str, Input] = {}
+    for name, node in read_json(state_path)["nodes"].items():
+        role = ROLES.get(node["stage"])
+        if role is None:
+            continue
+        key = f"{role}{name}" if role.endswith("/") else role
+        inputs[key] = file_input(runs / node["artefact"], name)
+    if not inputs:
+        raise InputError("the study has no probe, variant or bench node", where=str(runs))
+    return inputs
+
+
+def _frontier_of(runs: Path) -> Input:
+    if (runs / MANIFEST_NAME).is_file() and load_manifest(runs).stage == "frontier":
+        return file_input(runs, str(runs))
+    state = read_json(runs / STATE_NAME) if (runs / STATE_NAME).is_file() else {"nodes": {}}
+    for name, node in state["nodes"].items():
+        if node["stage"] == "frontier":
+            return file_input(runs / node["artefact"], name)
+    raise BadFile(
+        "neither a study's folder with a frontier nor a frontier artefact",
+        where=str(runs),
+        fix="seemant study run quick, then name runs/quick",
+    )
+
+
+def _print_request(request: dict[str, object]) -> None:
+    print(f"{request['device_title']} ({', '.join(request['languages'])}): {request['verdict']}")  # type: ignore[arg-type]
+    if request["pick"]:
+        print(f"  take     {request['pick']}")
+    else:
+        print(f"  missed   {request['missed_floor']}")
+        least = request["least_bad"]
+        print(f"  least bad {least['subject'] if isinstance(least, dict) else 'none'}")
+    print(f"  because  {request['why']}")
+    runner = request["runner_up"]
+    if isinstance(runner, dict):
+        print(f"  before   {runner['subject']}: {runner['lost_because']}")
+    notes = request["notes"]
+    for note in notes if isinstance(notes, list) else []:
+        print(f"  note     {note}")
+    command = request["serve_command"]
+    if isinstance(command, list):
+        print(f"  serve    {' '.join(command)}")

@@ -1,0 +1,80 @@
+"""`seemant`: the commands' names and one line each; a command's own file is imported when asked."""
+
+import sys
+
+from cyclopts import App, CycloptsError, Parameter
+
+from seemant import __version__
+
+COMMANDS = {
+    "doctor": ("seemant.cli.doctor:doctor", "What this machine can do, what is missing."),
+    "models": ("seemant.cli.models:app", "The catalogue: list, fetch, verify, clean."),
+    "corpus": ("seemant.cli.corpus:app", "Uniform lines from huge files; figures of a text."),
+    "distill": ("seemant.cli.stages:distill", "Instruction pairs from paragraphs, by a teacher."),
+    "train": ("seemant.cli.stages:train", "Fine-tune a model on pairs with LoRA."),
+    "probe": ("seemant.cli.stages:probe", "What a model knows: transcripts, scores, diagnoses."),
+    "divergence": ("seemant.cli.stages:divergence", "How far a variant is from its reference."),
+    "chat": ("seemant.cli.chat:chat", "Talk to a model, or to two side by side."),
+    "compress": ("seemant.cli.stages:compress", "Quantise a model into the file that ships."),
+    "export": ("seemant.cli.stages:export", "A folder to take away: model, card, licence."),
+    "bench": ("seemant.cli.stages:bench", "Latency, memory and size of models on this machine."),
+    "frontier": ("seemant.cli.frontier:frontier", "The models that no other one beats."),
+    "recommend": (
+        "seemant.cli.frontier:recommend",
+        "The pick for a device and a language, or why not.",
+    ),
+    "serve": ("seemant.cli.serve:serve", "An OpenAI-compatible server on this machine."),
+    "study": ("seemant.cli.study:app", "Plan, run and read a whole study."),
+}
+
+
+def build() -> App:
+    """Return the command line without importing any command."""
+    app = App(
+        name="seemant",
+        version=__version__,
+        help="The smallest, cheapest language model for a device, a language and a quality: "
+        "made, proved, and shown where it breaks.\n\nExample: seemant study run quick",
+        default_parameter=Parameter(negative="", consume_multiple=True),
+        suppress_keyboard_interrupt=False,
+    )
+    for place, (name, (target, line)) in enumerate(COMMANDS.items()):
+        app.command(target, name=name, help=line, sort_key=place)
+    return app
+
+
+def main() -> None:
+    """Run a command; exit 0 done, 1 the world failed, 2 wrong input or use, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    try:
+        result = build()(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        return 2  # the parser has printed what is wrong
+    except KeyboardInterrupt:
+        print("interrupted; what is done is kept, the same command goes on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left: nothing more to say
+        return 0
+    except Exception as error:
+        return _fail(error)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(error: Exception) -> int:
+    from seemant.core.errors import SeemantError, from_os_error
+
+    if isinstance(error, OSError) and not isinstance(error, SeemantError):
+        error = from_os_error(error)
+    if not isinstance(error, SeemantError):
+        raise error  # a bug of ours: show where
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    main()

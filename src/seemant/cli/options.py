@@ -1,0 +1,106 @@
+"""What every stage command shares: where to write, how to print, how to run."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from seemant.core.config import Config
+from seemant.core.measurement import Measurement
+from seemant.core.stage import Done, Input, Stage, execute, identity
+from seemant.study.inputs import as_input, check_roles, role_kind
+from seemant.study.stages import stage_named
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options of every command that makes something."""
+
+    out: Path | None = None
+    """Folder for the result; default: its own place in the store."""
+    store: Path = Path("runs")
+    """The store of results."""
+    force: bool = False
+    """Make it anew even if it is there."""
+    json: bool = False
+    """Print the manifest as JSON."""
+    dry_run: bool = False
+    """Print the resolved settings and the run's identity, and stop."""
+
+
+Options = Annotated[RunOptions, Parameter(name="*")]
+DEFAULT = RunOptions()
+
+
+def run_stage(
+    name: str, config: Config, given: Mapping[str, str | None], options: RunOptions
+) -> None:
+    """Run one stage as the command line does, and print what was measured."""
+    stage = stage_named(name)
+    texts = {role: text for role, text in given.items() if text is not None}
+    check_roles(stage, texts)
+    inputs = {role: as_input(text, role_kind(stage, role)) for role, text in texts.items()}
+    run_with_inputs(stage, config, inputs, options)
+
+
+def run_with_inputs(
+    stage: Stage[Any],
+    config: Config,
+    inputs: Mapping[str, Input],
+    options: RunOptions,
+    *,
+    show: bool = True,
+) -> Done | None:
+    """Run a stage on inputs that are already resolved, and show it; None after a dry run."""
+    if options.dry_run:
+        resolved = {
+            "stage": stage.name,
+            "id": identity(stage, config, inputs),
+            "config": config.model_dump(mode="json"),
+            "inputs": {role: given.label for role, given in inputs.items()},
+        }
+        print(json.dumps(resolved, indent=2, ensure_ascii=False))
+        return None
+    done = execute(stage, config, inputs, store=options.store, out=options.out, force=options.force)
+    if not show:
+        return done
+    if options.json:
+        print(done.manifest.model_dump_json(indent=2))
+    else:
+        print_measurements(done.manifest.measurements)
+        print(f"{'already there' if done.reused else 'done'}: {done.path}")
+    return done
+
+
+def print_measurements(measurements: Sequence[Measurement]) -> None:
+    """Print measurements as a table: value, interval, n, origin."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if not measurements:
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("subject", "metric", "lang", "value", "95 % interval", "n", "origin"):
+        table.add_column(heading, justify="right" if heading in ("value", "n") else "left")
+    for m in measurements:
+        interval = (
+            f"[{m.ci_low:.4g}, {m.ci_high:.4g}] {m.ci_method}"
+            if m.ci_low is not None
+            else m.ci_method
+        )
+        conditions = " ".join(f"{key}={value}" for key, value in m.conditions.items())
+        table.add_row(
+            m.subject,
+            f"{m.metric} {conditions}".strip(),
+            m.lang or "",
+            f"{m.value:.4g} {m.unit}",
+            interval.replace("[", r"\["),
+            str(m.n),
+            m.origin,
+        )
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width).print(table)

@@ -1,0 +1,174 @@
+"""The commands that run one stage each: from flags to `run_stage`, nothing else."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from seemant.bench.config import BenchConfig
+from seemant.cli.options import DEFAULT, Options, run_stage
+from seemant.compress.config import CompressConfig
+from seemant.core.refs import parse_ref
+from seemant.distill.config import DistillConfig
+from seemant.export.config import ExportConfig
+from seemant.probe.config import ProbeConfig
+from seemant.probe.divergence_config import DivergenceConfig
+from seemant.train.config import TrainConfig
+
+Flat = Parameter(name="*")
+
+
+def distill(
+    paragraphs: str,
+    *,
+    config: Annotated[DistillConfig, Flat] = DistillConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Make instruction pairs from paragraphs; what is done survives anything, resume by the same.
+
+    Example: seemant distill runs/corpus/0123456789ab --teacher embedded:gemma-3-270m
+
+    Example: seemant distill text.jsonl --teacher openai:http://127.0.0.1:8000/v1#qwen
+
+    Parameters
+    ----------
+    paragraphs
+        A corpus artefact's folder, or a .jsonl file of paragraphs.
+    """
+    remote = parse_ref(config.teacher).scheme == "openai"
+    teacher = None if remote else config.teacher
+    run_stage("distill", config, {"paragraphs": paragraphs, "teacher": teacher}, run)
+
+
+def train(
+    model: str,
+    pairs: str,
+    *,
+    config: Annotated[TrainConfig, Flat] = TrainConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Fine-tune a model on pairs with LoRA; the loss counts the answers only.
+
+    Example: seemant train embedded:gemma-3-270m runs/distill/0123456789ab --steps 60
+
+    Parameters
+    ----------
+    model
+        A model reference (embedded:, path:, hf:, run:).
+    pairs
+        A distill artefact's folder, or a .jsonl file of Alpaca pairs with `lang`.
+    """
+    run_stage("train", config, {"model": model, "pairs": pairs}, run)
+
+
+def probe(
+    model: str,
+    *,
+    adapter: str | None = None,
+    before: str | None = None,
+    config: Annotated[ProbeConfig, Flat] = ProbeConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Ask a model the probe families and score what it answers and what it knows.
+
+    Example: seemant probe embedded:gemma-3-270m --languages hi kn
+
+    Parameters
+    ----------
+    model
+        A model reference.
+    adapter
+        A train artefact's folder: probe the tuned student.
+    before
+        The probe artefact of the same model before tuning; without it nothing is diagnosed.
+    """
+    given = {"model": model, "adapter": adapter, "before": before}
+    run_stage("probe", config, given, run)
+
+
+def divergence(
+    model: str,
+    paragraphs: str,
+    *,
+    variant: str | None = None,
+    adapter: str | None = None,
+    config: Annotated[DivergenceConfig, Flat] = DivergenceConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Compare a compressed variant with its reference, token by token, a language at a time.
+
+    Example: seemant divergence embedded:gemma-3-270m tour/paragraphs --variant tour/q4
+
+    Parameters
+    ----------
+    model
+        The reference's base model.
+    paragraphs
+        A corpus artefact's folder (its held-out part is read), or a .jsonl file.
+    variant
+        A compress artefact's folder; without it, llama.cpp is compared with torch on the base.
+    adapter
+        The train artefact that was merged into the variant.
+    """
+    given = {"model": model, "adapter": adapter, "variant": variant, "paragraphs": paragraphs}
+    run_stage("divergence", config, given, run)
+
+
+def compress(
+    model: str,
+    *,
+    adapter: str | None = None,
+    config: Annotated[CompressConfig, Flat] = CompressConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Quantise a model into the GGUF file that ships, and prove that it holds those integers.
+
+    Example: seemant compress embedded:gemma-3-270m --bits 4 --group 32 --embedding-bits 8
+
+    Parameters
+    ----------
+    model
+        A model reference to a GGUF file.
+    adapter
+        A train artefact's folder, merged in fp32 before anything is rounded.
+    """
+    run_stage("compress", config, {"model": model, "adapter": adapter}, run)
+
+
+def export(
+    artefact: str,
+    *,
+    adapter: str | None = None,
+    config: Annotated[ExportConfig, Flat] = ExportConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Make a folder to take away: the model bit for bit, its card, its licence, how to serve it.
+
+    Example: seemant export runs/compress/0123456789ab --out my-model
+
+    Parameters
+    ----------
+    artefact
+        A compress artefact's folder, or a model reference.
+    adapter
+        A train artefact's folder, shipped beside the model.
+    """
+    role = "model" if ":" in artefact else "variant"
+    run_stage("export", config, {role: artefact, "adapter": adapter}, run)
+
+
+def bench(
+    *artefacts: str,
+    config: Annotated[BenchConfig, Flat] = BenchConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Measure latency, memory and size of models on this machine, in turn, with their spread.
+
+    Example: seemant bench runs/compress/0123456789ab embedded:smollm2-135m-instruct
+
+    Parameters
+    ----------
+    artefacts
+        Compress artefacts' folders or model references.
+    """
+    given = {f"variant/{number}": text for number, text in enumerate(artefacts)}
+    run_stage("bench", config, given, run)

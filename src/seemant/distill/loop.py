@@ -1,0 +1,156 @@
+"""The generation loop: askers side by side, one journal, nothing asked twice, nothing lost.
+
+Each asker works in its own thread and takes one slot after another, all attempts of a slot in a
+row. Only the calling thread writes the journal, so an entry is durable before it counts. What an
+asker is doing when the run stops is asked again by the next run; nothing else is.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
+
+from seemant.core.errors import ServerDown
+from seemant.core.journal import Journal
+from seemant.distill.plan import Slot
+from seemant.distill.teachers import Asker
+from seemant.distill.verdict import GARBAGE
+
+Entry = dict[str, Any]
+Ask = Callable[[Asker, Slot, int], Entry]
+
+_LEAVE_S = 2.0  # how long threads may take to see that the run has stopped
+
+
+def generate(
+    todo: Sequence[tuple[Slot, int]],
+    askers: Sequence[Asker],
+    ask: Ask,
+    journal: Journal,
+    *,
+    attempts: int,
+    give_up_after: int | None,
+    tick: Callable[[], None],
+) -> int:
+    """Fill the slots, each from its next attempt on; return how many replies came.
+
+    ask(asker, slot, attempt) gives the journal entry of one reply.
+    give_up_after: so many unreadable replies in a row mean that the server is out of order; they
+        are not journalled, so that a later run asks again. None: they are the model's own.
+
+    Raises:
+        WorldError: an asker failed; all replies so far are in the journal.
+        DiskFull: the journal could not be written.
+    """
+    results: SimpleQueue[Entry | BaseException | None] = SimpleQueue()
+    stop = threading.Event()
+    work = _Work(iter(todo), ask, results, stop, attempts)
+    threads = [threading.Thread(target=work.run, args=(a,), daemon=True) for a in askers]
+    keeper = _Keeper(journal, give_up_after)
+    failure: BaseException | None = None
+    running = len(threads)
+    n = 0
+    try:
+        for thread in threads:
+            thread.start()
+        while running:
+            result = results.get()
+            if result is None:
+                running -= 1
+            elif isinstance(result, BaseException):
+                failure = failure or result
+                stop.set()
+            else:
+                n += 1
+                keeper.keep(result)
+                if result["kept"] or result["attempt"] + 1 == attempts:
+                    tick()
+        if failure is not None:
+            raise failure
+        keeper.finish()
+    finally:
+        stop.set()
+        for asker in askers:
+            with suppress(OSError):
+                asker.close()
+        until = time.monotonic() + _LEAVE_S
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, until - time.monotonic()))
+    return n
+
+
+class _Work:
+    """What the threads share: the slots left, and where results go."""
+
+    def __init__(
+        self,
+        todo: Iterator[tuple[Slot, int]],
+        ask: Ask,
+        results: "SimpleQueue[Entry | BaseException | None]",
+        stop: threading.Event,
+        attempts: int,
+    ) -> None:
+        self._todo, self._ask, self._results = todo, ask, results
+        self._stop, self._attempts = stop, attempts
+        self._lock = threading.Lock()
+
+    def run(self, asker: Asker) -> None:
+        try:
+            while (item := self._next()) is not None:
+                slot, first = item
+                for attempt in range(first, self._attempts):
+                    if self._stop.is_set():
+                        return
+                    entry = self._ask(asker, slot, attempt)
+                    self._results.put(entry)
+                    if entry["kept"]:
+                        break
+        except BaseException as error:
+            self._results.put(error)  # the calling thread raises it
+        finally:
+            self._results.put(None)
+
+    def _next(self) -> tuple[Slot, int] | None:
+        with self._lock:
+            return None if self._stop.is_set() else next(self._todo, None)
+
+
+class _Keeper:
+    """Writes entries, holding unreadable replies of a server back until a readable one comes."""
+
+    def __init__(self, journal: Journal, give_up_after: int | None) -> None:
+        self._journal, self._give_up_after = journal, give_up_after
+        self._held: list[Entry] = []
+        self._readable = any(entry["reasons"] != [GARBAGE] for entry in journal.entries)
+
+    def keep(self, entry: Entry) -> None:
+        if self._give_up_after is not None and entry["reasons"] == [GARBAGE]:
+            self._held.append(entry)
+            if len(self._held) >= self._give_up_after:
+                raise self._nonsense()
+            return
+        self._readable = True
+        self._release()
+        self._journal.append(entry)
+
+    def finish(self) -> None:
+        if self._held and not self._readable:
+            raise self._nonsense()
+        self._release()
+
+    def _release(self) -> None:
+        for entry in self._held:
+            self._journal.append(entry)
+        self._held = []
+
+    def _nonsense(self) -> ServerDown:
+        last = str(self._held[-1]["reply"])[:80]
+        return ServerDown(
+            f"the teacher answers nonsense: {len(self._held)} replies in a row without a pair",
+            where=f"the last: {last!r}",
+            fix="check that the server runs an instruction-tuned model, then run the same "
+            "command again",
+        )

@@ -1,0 +1,1 @@
+"""Models: catalogue, loading, tokenizers, prompts, adapters, backends."""

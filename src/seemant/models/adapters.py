@@ -1,0 +1,225 @@
+"""LoRA adapters: read from a PEFT folder, merged in float32, written as GGUF LoRA.
+
+W' = W + s B A, with A (r, in), B (out, r), s = alpha / r, or alpha / sqrt(r) for rsLoRA
+(Hu et al., arXiv 2106.09685; Kalajdzievski, arXiv 2312.03732).
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seemant.core.errors import BadFile
+from seemant.formats.gguf_read import GgufFile
+from seemant.formats.gguf_write import TensorData, write_gguf
+from seemant.models.hf_config import family_of_metadata
+from seemant.models.names import Array, permuted_heads, to_gguf, to_neighbours, values_to_gguf
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
+_ENDS = ("model.embed_tokens.weight", "lm_head.weight")
+
+
+@dataclass(frozen=True, slots=True)
+class LowRank:
+    """One adapted matrix, in transformers' layout: a (r, in), b (out, r), float32."""
+
+    a: Array
+    b: Array
+    scale: float
+
+    def delta(self) -> Array:
+        """Return s B A, float32 (out, in)."""
+        product: Array = self.b @ self.a
+        return product * np.float32(self.scale)
+
+
+def read_adapter(path: Path, *, tied: bool = False) -> dict[str, LowRank]:
+    """Return a PEFT adapter's matrices by the transformers name of the weight they change.
+
+    path: the PEFT folder, a train artefact that holds it as `adapter`, or a file beside it.
+    tied: whether the base shares its embedding with its head.
+
+    Raises:
+        BadFile: no adapter there, a kind that cannot be merged exactly (DoRA, biases, whole
+            modules), or one on the head or embedding of a tied model.
+    """
+    folder = adapter_folder(path)
+    config = _config(folder)
+    tensors = _tensors(folder)
+    found: dict[str, LowRank] = {}
+    for key, a in tensors.items():
+        if not (match := re.fullmatch(r"base_model\.model\.(.+)\.lora_A\.weight", key)):
+            continue
+        module = match[1]
+        b = tensors.get(f"base_model.model.{module}.lora_B.weight")
+        if b is None or a.shape[0] != b.shape[1]:
+            raise BadFile(f"{module} has no matching lora_B", where=str(folder), fix="train again")
+        found[f"{module}.weight"] = LowRank(a, b, _scale(config, module, a.shape[0]))
+    if not found or len(tensors) != 2 * len(found):
+        raise BadFile(
+            "the adapter holds other tensors than pairs of lora_A and lora_B",
+            where=str(folder / WEIGHTS_NAME),
+            fix="use a LoRA of linear layers",
+        )
+    if tied and (ends := [name for name in _ENDS if name in found]):
+        raise BadFile(
+            f"the adapter changes {ends[0]}, which the base shares between embedding and head",
+            where=str(folder),
+            fix="train on the linear layers of the blocks only",
+        )
+    return found
+
+
+def merged(base: GgufFile, adapter: Path) -> dict[str, Array]:
+    """Return the tensors that an adapter changes, by GGUF name: float32, GGUF's layout.
+
+    Raises:
+        BadFile: as `read_adapter`, or a matrix that the base lacks.
+    """
+    family = family_of_metadata(base.metadata)
+    tied = "output.weight" not in base.tensors
+    result = {}
+    for name, pair in read_adapter(adapter, tied=tied).items():
+        gguf = to_gguf(name, family.name)
+        weight = base.dequantize(gguf)
+        _check_shape(name, pair, weight.shape)
+        result[gguf] = weight + values_to_gguf(gguf, pair.delta(), family)
+    return result
+
+
+def merged_state(
+    state: Mapping[str, "torch.Tensor"], adapter: Path, *, tied: bool
+) -> dict[str, "torch.Tensor"]:
+    """Return a state dict (transformers names) with an adapter merged in, in float32.
+
+    Raises:
+        BadFile: as `read_adapter`, or a matrix that the state lacks.
+    """
+    import torch
+
+    result = dict(state)
+    for name, pair in read_adapter(adapter, tied=tied).items():
+        if name not in state:
+            raise BadFile(
+                f"the base has no {name}", where=str(adapter), fix="name the adapter's own base"
+            )
+        _check_shape(name, pair, tuple(state[name].shape))
+        result[name] = state[name].to(torch.float32) + torch.from_numpy(pair.delta())
+    return result
+
+
+def write_gguf_lora(adapter: Path, out: Path, base: GgufFile) -> None:
+    """Write an adapter as a GGUF LoRA file for llama.cpp, float32.
+
+    llama.cpp applies alpha / r with one alpha a file, so the file's alpha is s r: alpha itself,
+    or alpha sqrt(r) for rsLoRA. Where modules differ in s r, the rest is folded into B. Rows of
+    B of Llama's q and k are interleaved as the base's are.
+
+    Raises:
+        BadFile: as `merged`.
+    """
+    family = family_of_metadata(base.metadata)
+    pairs = read_adapter(adapter, tied="output.weight" not in base.tensors)
+    first = next(iter(pairs.values()))
+    alpha = first.scale * first.a.shape[0]
+    tensors: dict[str, TensorData] = {}
+    for name, pair in pairs.items():
+        gguf = to_gguf(name, family.name)
+        if gguf not in base.tensors:
+            raise BadFile(
+                f"the base has no {gguf}", where=str(base.path), fix="name the adapter's own base"
+            )
+        _check_shape(name, pair, base.tensors[gguf].shape)
+        heads = permuted_heads(gguf, family)
+        b = to_neighbours(pair.b, heads) if heads else pair.b
+        rest = pair.scale * pair.a.shape[0] / alpha
+        b = b if rest == 1.0 else b * np.float32(rest)
+        tensors[f"{gguf}.lora_a"] = _stored(pair.a)
+        tensors[f"{gguf}.lora_b"] = _stored(b)
+    metadata = {
+        "general.type": "adapter",
+        "general.architecture": family.name,
+        "adapter.type": "lora",
+        "adapter.lora.alpha": float(alpha),
+    }
+    write_gguf(out, metadata, tensors)
+
+
+def adapter_folder(path: Path) -> Path:
+    """Return the PEFT folder meant by a path: itself, its `adapter`, or that beside a file.
+
+    Raises:
+        BadFile: there is none.
+    """
+    start = path.parent if path.is_file() else path
+    for folder in (start, start / "adapter"):
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    raise BadFile(
+        f"no {CONFIG_NAME} here",
+        where=str(path),
+        fix="name a PEFT adapter folder or a train artefact",
+    )
+
+
+def _stored(values: Array) -> TensorData:
+    return TensorData("F32", values.shape, np.ascontiguousarray(values, np.float32))
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_NAME
+    try:
+        config: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BadFile(f"not JSON: {error}", where=str(path), fix="train again") from error
+    refused = {
+        "a PEFT method other than LoRA": config.get("peft_type", "LORA") != "LORA",
+        "DoRA (merge it into a full model first)": config.get("use_dora"),
+        "trained biases": config.get("bias", "none") != "none" or config.get("lora_bias"),
+        "whole trained modules": config.get("modules_to_save"),
+        "transposed weights": config.get("fan_in_fan_out"),
+    }
+    for what, holds in refused.items():
+        if holds:
+            raise BadFile(f"the adapter uses {what}", where=str(path), fix="use a plain LoRA")
+    return config
+
+
+def _tensors(folder: Path) -> dict[str, Array]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / WEIGHTS_NAME
+    if not path.is_file():
+        raise BadFile(f"no {WEIGHTS_NAME} here", where=str(folder), fix="train again")
+    try:
+        return {name: each.float().numpy() for name, each in load_file(path).items()}
+    except (SafetensorError, OSError) as error:
+        raise BadFile(f"cannot be read: {error}", where=str(path), fix="train again") from error
+
+
+def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:
+    # PEFT lets a pattern give single modules an alpha of their own.
+    alpha = float(config.get("lora_alpha", rank))
+    for pattern, own in (config.get("alpha_pattern") or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            alpha = float(own)
+            break
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _check_shape(name: str, pair: LowRank, shape: tuple[int, ...]) -> None:
+    own = (pair.b.shape[0], pair.a.shape[1])
+    if own != tuple(shape):
+        raise BadFile(
+            f"the adapter's {name} is {own}, the base's {tuple(shape)}",
+            fix="name the adapter's own base",
+        )

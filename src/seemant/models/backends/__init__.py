@@ -1,0 +1,1 @@
+"""Engines that generate and score text, behind one protocol."""

@@ -1,0 +1,190 @@
+"""Any OpenAI-compatible server as a backend: it generates, and gives no likelihoods.
+
+The key, where a server wants one, comes from the environment variable SEEMANT_API_KEY and is
+never written anywhere.
+"""
+
+import os
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seemant.core.errors import InputError
+from seemant.models.backends.openai_http import Refused, post, post_stream
+from seemant.models.backends.protocol import FinishReason, Generation, Likelihood, Sampling
+
+KEY_VARIABLE = "SEEMANT_API_KEY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAI:
+    """A model behind an address such as http://127.0.0.1:8000/v1.
+
+    api: "chat" sends a prompt as one user message; "completions" sends its bare text.
+    timeout_s: for one whole try, generation included. retries: tries after the first.
+    """
+
+    base_url: str
+    model: str
+    api: Literal["chat", "completions"] = "chat"
+    timeout_s: float = 120.0
+    retries: int = 3
+    name: str = "openai"
+
+    @classmethod
+    def from_address(cls, address: str) -> Self:
+        """Return the backend of "BASE_URL#MODEL", with or without "openai:" before it.
+
+        Raises:
+            InputError: no model is named.
+        """
+        url, _, model = address.removeprefix("openai:").partition("#")
+        if not url or not model:
+            raise InputError(
+                f"no address and model in {address!r}",
+                fix="write http://127.0.0.1:8000/v1#MODEL",
+            )
+        return cls(base_url=url.rstrip("/"), model=model)
+
+    def generate(self, prompt: str, sampling: Sampling, stop: Sequence[str] = ()) -> Generation:
+        """Return the answer to a prompt. A reply without text in it is tried again."""
+        return self.chat([{"role": "user", "content": prompt}], sampling, stop)
+
+    def chat(
+        self, messages: Sequence[Mapping[str, str]], sampling: Sampling, stop: Sequence[str] = ()
+    ) -> Generation:
+        """Return the answer to a conversation of {role, content}.
+
+        Raises:
+            ServerDown: no usable answer after all tries.
+            InputError: the server refused the request.
+        """
+        return post(
+            self._url(),
+            self._body(messages, sampling, stop),
+            _generation,
+            key=os.environ.get(KEY_VARIABLE),
+            timeout_s=self.timeout_s,
+            retries=self.retries,
+        )
+
+    def generate_stream(
+        self, prompt: str, sampling: Sampling, stop: Sequence[str] = ()
+    ) -> Generator[str, None, Generation]:
+        """Yield the answer in pieces; its return value sums it up."""
+        body = self._body([{"role": "user", "content": prompt}], sampling, stop)
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        shown: list[str] = []
+        reason: FinishReason = "length"
+        usage = (0, 0)
+        key = os.environ.get(KEY_VARIABLE)
+        for event in post_stream(self._url(), body, key=key, timeout_s=self.timeout_s):
+            if event.get("usage"):
+                usage = _usage(event)
+            choice = _choice(event)
+            if choice is None:
+                continue
+            if text := _text(choice, "delta"):
+                shown.append(text)
+                yield text
+            if choice.get("finish_reason"):
+                reason = _reason(choice)
+        return Generation(
+            text="".join(shown), finish_reason=reason, n_prompt=usage[0], n_new=usage[1]
+        )
+
+    def encode(self, text: str, *, special: bool = True) -> list[int]:
+        """Refuse: a server gives no token ids."""
+        self._cannot("give token ids")
+
+    def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[Likelihood]:
+        """Refuse: a server gives no likelihood of a given text."""
+        self._cannot("score a given text")
+
+    def logprobs(self, tokens: Sequence[int], first: int) -> Iterator[NDArray[np.float32]]:
+        """Refuse: a server gives no whole-vocabulary probabilities."""
+        self._cannot("give the whole vocabulary's probabilities")
+
+    def close(self) -> None:
+        """Do nothing: every request has its own connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _url(self) -> str:
+        place = "chat/completions" if self.api == "chat" else "completions"
+        return f"{self.base_url}/{place}"
+
+    def _body(
+        self, messages: Sequence[Mapping[str, str]], sampling: Sampling, stop: Sequence[str]
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_new_tokens,
+            "seed": sampling.seed,
+        }
+        if self.api == "chat":
+            body["messages"] = [dict(message) for message in messages]
+        else:
+            body["prompt"] = "\n\n".join(message["content"] for message in messages)
+        if stop:
+            body["stop"] = list(stop)
+        if sampling.repetition_penalty != 1.0:  # no part of OpenAI's API; vLLM and llama.cpp
+            body["repetition_penalty"] = sampling.repetition_penalty
+        return body
+
+    def _cannot(self, what: str) -> NoReturn:
+        raise InputError(
+            f"an OpenAI-compatible server cannot {what}",
+            where=self.base_url,
+            fix="use a model file with the llamacpp or torch backend",
+        )
+
+
+def _generation(reply: Mapping[str, Any]) -> Generation:
+    choice = _choice(reply)
+    text = _text(choice, "message")
+    if choice is None or text is None:
+        raise Refused(f"an answer without text: {str(reply)[:120]}")
+    n_prompt, n_new = _usage(reply)
+    return Generation(text=text, finish_reason=_reason(choice), n_prompt=n_prompt, n_new=n_new)
+
+
+def _choice(reply: Mapping[str, Any]) -> dict[str, Any] | None:
+    choices = reply.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0]
+    return None
+
+
+def _text(choice: Mapping[str, Any] | None, holder: str) -> str | None:
+    """Return the text of a choice: chat keeps it in a message or delta, completions beside it."""
+    if choice is None:
+        return None
+    inner = choice.get(holder)
+    text = inner.get("content") if isinstance(inner, dict) else choice.get("text")
+    return text if isinstance(text, str) else None
+
+
+def _reason(choice: Mapping[str, Any]) -> FinishReason:
+    return "length" if choice.get("finish_reason") == "length" else "stop"
+
+
+def _usage(reply: Mapping[str, Any]) -> tuple[int, int]:
+    usage = reply.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    return int(counts.get("prompt_tokens") or 0), int(counts.get("completion_tokens") or 0)

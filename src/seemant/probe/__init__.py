@@ -1,0 +1,1 @@
+"""All that measures behaviour: suites, matching, scores, margins, divergence, diagnoses."""

@@ -1,0 +1,158 @@
+"""The divergence stage: a variant against its reference, in torch and as it is deployed.
+
+    seemant divergence embedded:gemma-3-270m runs/corpus/0123 --variant runs/compress/4567
+
+The reference is base + adapter, merged in float32, in torch. "weights" is the variant's values in
+torch: what rounding them costs. "deployed" is the variant's file in llama.cpp: that and what the
+runtime's own rounding of activations costs. "runtime" is the difference, chunk by chunk.
+"""
+
+import gc
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seemant.core.errors import InputError
+from seemant.core.journal import Journal
+from seemant.core.jsonl import write_records
+from seemant.core.measurement import Measurement
+from seemant.core.progress import progress
+from seemant.core.runlog import log_event
+from seemant.core.stage import Inputs, Stage
+from seemant.probe.compare import DEPLOYED, WEIGHTS, States, collected, compared, states_of
+from seemant.probe.divergence_config import DivergenceConfig
+from seemant.probe.divergence_measures import measure_divergence
+from seemant.probe.passages import Passage, choose_passages, load_paragraphs
+from seemant.probe.subject import MODEL_NAME, model_file, subject_of
+
+if TYPE_CHECKING:
+    from seemant.models.backends.protocol import Backend
+    from seemant.models.load import TorchModel
+
+JOURNAL = ".journal.jsonl"
+CHUNKS = "chunks.jsonl"
+CODES_NAME = "codes.safetensors"
+CONTEXT = 512  # a passage has 257 tokens at most
+
+
+def run(config: DivergenceConfig, inputs: Inputs, out: Path) -> list[Measurement]:
+    """Fill `out` with one line a paragraph and route; return the measurements.
+
+    Raises:
+        InputError: no route is left to compare, or the model's tokenizer has no such text.
+        BadFile, BadRecord: an input is damaged.
+    """
+    import torch
+
+    torch.set_num_threads(config.threads)
+    variant = inputs.get("variant")
+    routes = _routes(config, variant.path if variant else None)
+    paragraphs = load_paragraphs(inputs["paragraphs"].path, out / "rejected.jsonl")
+    reference = _load_reference(inputs)
+    passages = choose_passages(
+        paragraphs,
+        reference.tokenizer,
+        config.languages,
+        per_language=config.tokens_per_language,
+        per_paragraph=config.tokens_per_paragraph,
+    )
+    with Journal(out / JOURNAL) as journal:
+        done = {(e["lang"], e["paragraph_id"]) for e in journal.entries}
+        to_do = [p for p in passages if (p.lang, p.paragraph_id) not in done]
+        log_event(out, "comparing", to_do=len(to_do), done=len(done), routes=list(routes))
+        p_states = states_of(reference, to_do, copy=True)
+        del reference
+        gc.collect()  # a model is full of cycles; only its head and states are needed from here
+        if to_do:
+            _compare(config, inputs, routes, to_do, p_states, journal)
+        chunks, tokens = collected(passages, routes, journal.entries)
+    write_records(out / CHUNKS, chunks)
+    subject = config.subject or subject_of(inputs["model"], inputs.get("adapter"), variant)
+    return measure_divergence(chunks, tokens, subject=subject, seed=config.seed)
+
+
+def _compare(
+    config: DivergenceConfig,
+    inputs: Inputs,
+    routes: tuple[str, ...],
+    passages: list[Passage],
+    reference: States,
+    journal: Journal,
+) -> None:
+    weights = states_of(_load_candidate(inputs), passages) if WEIGHTS in routes else None
+    gc.collect()
+    with (
+        _maybe_deployed(config, inputs, routes) as backend,
+        progress("divergence", len(passages), "paragraphs") as tick,
+    ):
+        for index, passage in enumerate(passages):
+            journal.append(compared(passage, index, reference, weights, backend))
+            tick(note=passage.lang)
+
+
+def _routes(config: DivergenceConfig, variant: Path | None) -> tuple[str, ...]:
+    """Return the routes that can be compared: a torch-only variant has no deployed one."""
+    deployable = variant is None or (variant / MODEL_NAME).is_file()
+    routes = []
+    if config.weights and variant is not None:
+        routes.append(WEIGHTS)
+    if config.deployed and deployable:
+        routes.append(DEPLOYED)
+    if not routes:
+        raise InputError(
+            "nothing to compare: this variant has no model.gguf, or both routes are turned off",
+            where=str(variant) if variant else None,
+            fix="leave weights and deployed on, and name a compress artefact as variant",
+        )
+    return tuple(routes)
+
+
+def _load_reference(inputs: Inputs) -> "TorchModel":
+    from seemant.models.load import load_torch
+
+    adapter = inputs.get("adapter")
+    return load_torch(model_file(inputs["model"]), adapter=adapter.path if adapter else None)
+
+
+def _load_candidate(inputs: Inputs) -> "TorchModel":
+    from seemant.formats.codes import load_codes
+    from seemant.models.load import load_torch
+
+    folder = inputs["variant"].path
+    if (folder / MODEL_NAME).is_file():
+        return load_torch(folder / MODEL_NAME)
+    codes = load_codes(folder / CODES_NAME)
+    return load_torch(model_file(inputs["model"]), replace=codes)
+
+
+def _maybe_deployed(
+    config: DivergenceConfig, inputs: Inputs, routes: tuple[str, ...]
+) -> "AbstractContextManager[Backend | None]":
+    """Return a context that gives the engine of the deployed route, or None without one."""
+    from seemant.models.backends.open import open_backend
+
+    if DEPLOYED not in routes:
+        return nullcontext(None)
+    variant, adapter = inputs.get("variant"), inputs.get("adapter")
+    if variant is not None:
+        return open_backend(variant.path / MODEL_NAME, threads=config.threads, context=CONTEXT)
+    return open_backend(
+        model_file(inputs["model"]),
+        adapter=adapter.path if adapter else None,
+        threads=config.threads,
+        context=CONTEXT,
+    )
+
+
+STAGE = Stage(
+    name="divergence",
+    version=1,
+    config=DivergenceConfig,
+    run=run,
+    roles={
+        "model": "model",
+        "adapter": "adapter?",
+        "variant": "variant?",
+        "paragraphs": "paragraphs",
+    },
+)

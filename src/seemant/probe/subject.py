@@ -1,0 +1,44 @@
+"""What the measurements call a model, and which file of it an engine opens."""
+
+from pathlib import Path
+
+from seemant.core.errors import InputError
+from seemant.core.jsonl import read_json
+from seemant.core.stage import Input
+
+MODEL_NAME, VARIANT_NAME = "model.gguf", "variant.json"
+
+
+def subject_of(model: Input, adapter: Input | None, variant: Input | None = None) -> str:
+    """Return "gemma-3-270m", "gemma-3-270m+lora", "gemma-3-270m+lora/q4_0-g32", ..."""
+    name = model.label.partition("#")[2] or model.label.rpartition(":")[2]
+    name = Path(name).name.removesuffix(".gguf") or "model"
+    if adapter is not None:
+        name += "+lora"
+    if variant is not None:
+        name += f"/{variant_facts(variant.path).get('name') or Path(variant.label).name}"
+    return name
+
+
+def variant_facts(folder: Path) -> dict[str, object]:
+    """Return what `variant.json` of a compress artefact says; nothing where there is none."""
+    path = folder / VARIANT_NAME
+    facts: dict[str, object] = read_json(path) if path.is_file() else {}
+    return facts
+
+
+def model_file(model: Input) -> Path:
+    """Return the file or HF folder of a model; of a compress artefact its `model.gguf`.
+
+    Raises:
+        InputError: the artefact is a torch-only row without a file that could be deployed.
+    """
+    if (model.path / MODEL_NAME).is_file():
+        return model.path / MODEL_NAME
+    if (model.path / VARIANT_NAME).is_file():
+        raise InputError(
+            "this variant is a torch-only row: no runtime file holds it",
+            where=str(model.path),
+            fix="probe a variant with a model.gguf, or measure its divergence instead",
+        )
+    return model.path

@@ -1,0 +1,212 @@
+"""Compression by language: the divergence that a variant costs, by weights and by runtime."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seemant.core.measurement import Measurement
+from seemant.frontier.languages import language
+from seemant.frontier.readings import (
+    DECODE,
+    DEPLOYED,
+    FILE_BYTES,
+    KLD,
+    RUNTIME,
+    WEIGHTS,
+    route_of,
+)
+from seemant.report.figures import find, measurements, subject_of
+from seemant.report.html import Child, Html, el, join
+from seemant.report.nodes import Node, json_of, of_stage
+from seemant.report.tables import Cell, Row, figure_cell, table
+from seemant.report.words import languages_in, number, size
+
+_ROUTES = ((WEIGHTS, "weights"), (DEPLOYED, "deployed"), (RUNTIME, "runtime price"))
+_NOTABLE, _BAD = 0.1, 0.5  # nats/token, shades of the cells only; the guard has its own limit
+
+REFERENCE = (
+    "Both embedded models are stored quantised, so no original weights exist here: their "
+    "dequantised weights (with the adapter merged in fp32, where there is one) are the reference "
+    "of every figure in this table."
+)
+
+
+def compression(nodes: Sequence[Node]) -> Html | None:
+    """Return the table; None where nothing was compressed."""
+    variants = of_stage(nodes, "compress")
+    if not variants:
+        return None
+    about = {node.name: _divergences(nodes, node) for node in variants}
+    every = [m for found in about.values() for m in found]
+    languages = languages_in({m.lang for m in every if m.metric == KLD and m.lang})
+    routes = [r for r in _ROUTES if any(route_of(m) == r[0] for m in every if m.metric == KLD)]
+    speeds = list(measurements(of_stage(nodes, "bench")))
+    base = _common([subject_of(node) for node in variants])
+    rows = [
+        _row(node, base, about[node.name], languages, routes, _speed(node, speeds, nodes))
+        for node in sorted(variants, key=lambda n: _facts(n).get("file_bytes") or 0, reverse=True)
+    ]
+    caption = f"variants{f' of {base}' if base else ''}, measured; bits a weight of the whole file"
+    rows += [_as_it_is(node, languages, routes, speeds) for node in _unchanged(nodes)]
+    return join(
+        [
+            el("p", el("strong", REFERENCE), class_="note reference"),
+            el(
+                "p",
+                "Divergence (KLD) is in nats a token on held-out text, with 95 % intervals over "
+                "paragraphs. ",
+                el("i", "Weights"),
+                ": the rounded weights alone. ",
+                el("i", "Deployed"),
+                ": the file through llama.cpp, which also rounds activations to 8 bits. ",
+                el("i", "Runtime price"),
+                ": what that rounding adds. Shaded from ",
+                el("span", f"{_NOTABLE:g}", class_="shade some"),
+                " and from ",
+                el("span", f"{_BAD:g}", class_="shade much"),
+                ". KLD compares a variant with the model it was made from, never two models.",
+                class_="note",
+            ),
+            table(_heads(languages, routes), rows, caption=caption, look="variants"),
+            _marks_legend(),
+        ]
+    )
+
+
+def _heads(languages: Sequence[str], routes: Sequence[tuple[str, str]]) -> list[Row]:
+    width = len(routes)
+    first: Row = [
+        "",
+        Cell("", span=2),
+        *(Cell(f"KLD, {language(code)}", "group", width, code) for code in languages),
+        "",
+    ]
+    second: Row = [
+        "variant",
+        Cell("file", "num"),
+        Cell("bits/w.", "num"),
+        *(Cell(name, "num", lang=code) for code in languages for _, name in routes),
+        Cell("tokens/s", "num"),
+    ]
+    return [first, second]
+
+
+def _common(subjects: Sequence[str]) -> str:
+    """Return what all subjects begin with, up to the last "/": the model they were made from."""
+    bases = {subject.rpartition("/")[0] for subject in subjects}
+    return bases.pop() if len(bases) == 1 else ""
+
+
+def _row(
+    node: Node,
+    base: str,
+    divergences: Sequence[Measurement],
+    languages: Sequence[str],
+    routes: Sequence[tuple[str, str]],
+    speed: Measurement | None,
+) -> list[Cell | Child]:
+    facts = _facts(node)
+    name = subject_of(node).removeprefix(f"{base}/")
+    cells: list[Cell | Child] = [
+        join([el("b", name), el("span", _how(facts), class_="how"), _marks(facts)]),
+        Cell(size(facts.get("file_bytes")), "num"),
+        Cell(number(facts.get("bits_per_weight_file"), 2), "num"),
+    ]
+    cells += _divergence_cells(divergences, languages, routes)
+    return [*cells, figure_cell(speed, 1)]
+
+
+def _unchanged(nodes: Sequence[Node]) -> list[Node]:
+    """Return the divergences of model files that were not compressed: the runtime's price alone."""
+    return [n for n in of_stage(nodes, "divergence") if n.label("variant") is None]
+
+
+def _as_it_is(
+    node: Node,
+    languages: Sequence[str],
+    routes: Sequence[tuple[str, str]],
+    speeds: Sequence[Measurement],
+) -> list[Cell | Child]:
+    subject, given = subject_of(node), node.manifest.measurements
+    own = [m for m in speeds if m.subject == subject and m.origin == "measured"]
+    weight = find(own, FILE_BYTES)
+    return [
+        join([el("b", subject), el("span", "the file as it is, not compressed", class_="how")]),
+        Cell(size(weight.value if weight else None), "num"),
+        Cell("–", "num none"),
+        *_divergence_cells(given, languages, routes),
+        figure_cell(find(own, DECODE), 1),
+    ]
+
+
+def _divergence_cells(
+    given: Sequence[Measurement], languages: Sequence[str], routes: Sequence[tuple[str, str]]
+) -> list[Cell]:
+    cells = []
+    for lang in languages:
+        for route, _ in routes:
+            m = find(given, KLD, lang, route=route)
+            digits = 2 if m is not None and m.value >= 1 else 3
+            cells.append(figure_cell(m, digits, look=_shade(m)))
+    return cells
+
+
+def _facts(node: Node) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json_of(node, "variant.json") or {}
+    return found
+
+
+def _divergences(nodes: Sequence[Node], variant: Node) -> list[Measurement]:
+    """Return what was measured of a variant by the nodes that took it as their variant."""
+    about = [n for n in of_stage(nodes, "divergence") if n.source("variant") == variant.name]
+    return list(measurements(about))
+
+
+def _speed(
+    variant: Node, speeds: Sequence[Measurement], nodes: Sequence[Node]
+) -> Measurement | None:
+    """Return a variant's decoding speed, found by what the bench calls it."""
+    names = {variant.name, subject_of(variant), str(_facts(variant).get("subject"))}
+    for bench in of_stage(nodes, "bench"):
+        names |= {role.partition("/")[2] for role, name in bench.needs if name == variant.name}
+    return next((m for m in speeds if m.metric == DECODE and m.subject in names), None)
+
+
+def _how(facts: Mapping[str, Any]) -> str:
+    group = facts.get("group")
+    share = "per channel" if group == "channel" else f"groups of {group}"
+    kind = "symmetric" if facts.get("symmetric") else "asymmetric"
+    return (
+        f"{str(facts.get('method', '?')).upper()}, {facts.get('bits', '?')} bits, {share}, {kind}; "
+        f"embedding {facts.get('embedding', '?')}"
+    )
+
+
+def _shade(m: Measurement | None) -> str:
+    if m is None or m.value < _NOTABLE:
+        return ""
+    return "some" if m.value < _BAD else "much"
+
+
+def _marks(facts: Mapping[str, Any]) -> Html:
+    marks = []
+    if facts.get("torch_only"):
+        marks.append(el("span", "torch only", class_="mark"))
+    if facts.get("simulated"):
+        marks.append(el("span", "simulated", class_="mark"))
+    if facts.get("on_reference_grid") or facts.get("embedding_on_reference_grid"):
+        part = "" if facts.get("on_reference_grid") else " (embedding)"
+        marks.append(el("span", f"artefact{part}", class_="mark"))
+    return join(marks, " ")
+
+
+def _marks_legend() -> Html:
+    return el(
+        "p",
+        el("span", "simulated", class_="mark"),
+        " no layout of that width exists: packed larger, not deployable. ",
+        el("span", "torch only", class_="mark"),
+        " no runtime's file holds it, so it has no latency. ",
+        el("span", "artefact", class_="mark"),
+        " the base file's own grid is met again, so its small error says nothing of the method.",
+        class_="note",
+    )

@@ -1,0 +1,130 @@
+"""The frontier: quality over file size in each language, and what stands behind each point."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seemant.frontier.languages import language
+from seemant.report.html import Html, el, join
+from seemant.report.nodes import Node, json_of, of_stage
+from seemant.report.svg_frontier import frontier_chart
+from seemant.report.tables import Cell, Row, table
+from seemant.report.words import chip, interval, languages_in, number, size
+
+
+def frontier(nodes: Sequence[Node]) -> Html | None:
+    """Return the charts and their key; None without a frontier."""
+    for node in of_stage(nodes, "frontier"):
+        if found := json_of(node, "frontier.json"):
+            return _frontier(found)
+    return None
+
+
+def _frontier(found: Mapping[str, Any]) -> Html:
+    languages = languages_in(found["languages"])
+    rows = list(enumerate(sorted(found["candidates"], key=_order), start=1))
+    unit = str(found.get("quality_unit", "nats/byte"))
+    charts = []
+    for lang in languages:
+        drawn = frontier_chart(rows, lang, unit)
+        if drawn is not None:
+            charts.append(el("figure", el("figcaption", chip(lang)), drawn))
+    axes = ", ".join(_axis(axis) for axis in found["axes"])
+    return join(
+        [
+            el(
+                "p",
+                "Up is better, left is smaller. Bars are 95 % intervals over probe families. A "
+                "filled point is beaten by nothing deployable on all axes at once, a hollow one is "
+                "beaten, a dashed one is shown only and cannot be deployed; a red ✕ says that "
+                "compression damaged it in that language. A thin line joins the "
+                "points that nothing beats; where points would cover each other they are moved "
+                f"aside. Axes: {axes}. P(beaten): in which share of {found['resamples']:,} "
+                "resamples of the families some other candidate beats it.",
+                class_="note",
+            ),
+            el("div", *charts, class_="charts"),
+            _key(rows, languages),
+            _warnings(rows),
+        ]
+    )
+
+
+def _order(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
+    return (
+        not row["deployable"],
+        not row["on_frontier"],
+        row.get("file_bytes") or float("inf"),
+        row["subject"],
+    )
+
+
+def _axis(axis: str) -> str:
+    kind, _, lang = axis.partition(":")
+    names = {
+        "latency_ms": "time a token",
+        "peak_rss_bytes": "peak memory",
+        "file_bytes": "file size",
+    }
+    return f"quality in {language(lang)}" if lang else names.get(kind, kind)
+
+
+def _key(rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str]) -> Html:
+    head: Row = [
+        "candidate",
+        *(Cell(f"quality, {language(lang)}", "num", lang=lang) for lang in languages),
+        Cell("file", "num"),
+        Cell("tokens/s", "num"),
+        Cell("first token", "num"),
+        Cell("peak memory", "num"),
+        Cell("P(beaten)", "num"),
+        "standing",
+    ]
+    body = []
+    for key, row in rows:
+        cells: list[Cell | str] = [Cell(join([el("b", key, class_="no"), " ", row["subject"]]))]
+        for lang in languages:
+            q = row["quality"].get(lang)
+            shown = (
+                join([number(q["value"], signed=True), interval(q["ci_low"], q["ci_high"])])
+                if q
+                else "–"
+            )
+            cells.append(Cell(shown, "num"))
+        cells += [
+            Cell(size(row.get("file_bytes")), "num"),
+            Cell(number(row.get("decode_tokens_per_s"), 1), "num"),
+            Cell(f"{number(row.get('ttft_ms'), 0)} ms" if row.get("ttft_ms") else "–", "num"),
+            Cell(size(row.get("peak_rss_bytes")), "num"),
+            Cell(number(row.get("p_dominated"), 2), "num"),
+            _standing(row),
+        ]
+        body.append(cells)
+    return table([head], body, caption="all candidates, measured on this machine", look="key")
+
+
+def _standing(row: Mapping[str, Any]) -> Cell:
+    cell = _place(row)
+    if not row.get("damaged"):
+        return cell
+    tongues = ", ".join(language(code) for code in languages_in(row["damaged"]))
+    hurt = el("span", f"damaged: {tongues}", class_="bad small-line")
+    return Cell(join([cell.content, hurt]), cell.look.replace("nowrap", ""))
+
+
+def _place(row: Mapping[str, Any]) -> Cell:
+    if row["on_frontier"]:
+        return Cell("not beaten", "good nowrap")
+    if row["deployable"]:
+        by = row["dominated_by"]
+        more = f" and {len(by) - 1} more" if len(by) > 1 else ""
+        return Cell(f"beaten by {by[0]}{more}")
+    return Cell("shown only", "dim nowrap")
+
+
+def _warnings(rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Html | None:
+    told = [
+        el("li", el("b", row["subject"]), f": {'; '.join(row['warnings'])}")
+        for _, row in rows
+        if row["warnings"]
+    ]
+    return el("ul", *told, class_="warnings") if told else None

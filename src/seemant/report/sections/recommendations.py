@@ -1,0 +1,109 @@
+"""A card for each request: the pick with its evidence, or why nothing fits."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seemant.frontier.languages import language
+from seemant.report.html import Html, el, join
+from seemant.report.nodes import Node, json_of, of_stage
+from seemant.report.words import chip, interval, number, origin_badge, sentence, size
+
+_NAMES = {
+    "file_bytes": "File",
+    "peak_rss": "Peak memory",
+    "decode": "Decoding",
+    "ttft": "First token after",
+    "pmi_margin": "Quality",
+    "kld": "Divergence",
+}
+
+
+def recommendations(nodes: Sequence[Node]) -> Html | None:
+    """Return the cards, None where nothing was recommended or refused."""
+    cards = [
+        card(request)
+        for node in of_stage(nodes, "recommend")
+        for request in (json_of(node, "recommendation.json") or {}).get("requests", [])
+    ]
+    if not cards:
+        return None
+    note = el(
+        "p",
+        "Quality is the PMI margin: by how many nats a byte the model prefers the right answer to "
+        "wrong ones, the answers' own likelihood taken out; 0 is chance. Of the candidates that "
+        "fit, the pick is the smallest file whose quality in its worst language is not surely "
+        "below the best.",
+        class_="note",
+    )
+    return join([note, el("div", *cards, class_="cards")])
+
+
+def card(request: Mapping[str, Any]) -> Html:
+    """Return one request's card."""
+    fits = request["verdict"] == "fit"
+    least = request.get("least_bad")
+    subject = request["pick"] if fits else (least["subject"] if least else None)
+    runner = request.get("runner_up")
+    return el(
+        "article",
+        el(
+            "header",
+            el("h3", sentence(request.get("device_title") or request["device"])),
+            el("span", request["verdict"], class_=f"verdict {'ok' if fits else 'bad'}"),
+        ),
+        el("p", *(chip(code) for code in request["languages"]), class_="chips"),
+        _floors(request),
+        el("p", None if fits else "Least bad: ", el("b", subject), class_="pick")
+        if subject
+        else None,
+        el("p", f"{sentence(request['why'])}."),
+        el("ul", *(el("li", miss["why"]) for miss in least["misses"]), class_="misses")
+        if least
+        else None,
+        _evidence(request["evidence"]),
+        el("p", "Runner-up: ", el("b", runner["subject"]), f". It lost: {runner['lost_because']}.")
+        if runner
+        else None,
+        *(el("p", f"{sentence(note)}.", class_="warn") for note in request.get("notes", [])),
+        el("pre", el("code", shlex.join(request["serve_command"])))
+        if request.get("serve_command") and fits
+        else None,
+        class_=f"card {'ok' if fits else 'bad'}",
+    )
+
+
+def _floors(request: Mapping[str, Any]) -> Html | None:
+    floors = request.get("floors", {})
+    told = []
+    if floors.get("min_quality") is not None:
+        floor = floors["min_quality"]
+        told.append("quality surely above " + ("chance" if floor == 0 else f"{number(floor)}"))
+    if floors.get("max_memory_bytes"):
+        told.append(f"memory ≤\u00a0{size(floors['max_memory_bytes'])}")
+    if floors.get("max_file_bytes"):
+        told.append(f"file ≤\u00a0{size(floors['max_file_bytes'])}")
+    if floors.get("max_latency_ms"):
+        told.append(f"≤ {number(floors['max_latency_ms'], 0)} ms a token")
+    return el("p", "Floors: ", "; ".join(told), class_="floors") if told else None
+
+
+def _evidence(given: Sequence[Mapping[str, Any]]) -> Html | None:
+    if not given:
+        return None
+    rows = []
+    for m in given:
+        name = _NAMES.get(m["metric"], m["metric"])
+        told = f"{name}, {language(m['lang'])}" if m.get("lang") else name
+        rows.append(el("dt", told))
+        rows.append(el("dd", _value(m), " ", interval(m.get("ci_low"), m.get("ci_high"), 2)))
+    origins = sorted({str(m.get("origin", "measured")) for m in given})
+    badge = el("p", *(origin_badge(origin) for origin in origins), class_="origins")
+    return join([badge, el("dl", *rows, class_="evidence")])
+
+
+def _value(m: Mapping[str, Any]) -> str:
+    if m["unit"] == "bytes":
+        return size(m["value"])
+    digits = 3 if m["unit"].startswith("nats") else 1
+    return f"{number(m['value'], digits, signed=m['metric'] == 'pmi_margin')} {m['unit']}"

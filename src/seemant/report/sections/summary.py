@@ -1,0 +1,81 @@
+"""What was asked and what came out, in one paragraph."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seemant.frontier.languages import language
+from seemant.report.config import ReportConfig
+from seemant.report.html import Html, el, join
+from seemant.report.nodes import Node, json_of, of_stage
+from seemant.report.words import duration, floor_name, number, sentence, size, spoken, within
+
+
+def summary(nodes: Sequence[Node], config: ReportConfig) -> Html:
+    """Return the paragraph; without a recommendation it says only what there is."""
+    asked = el("p", el("strong", "Asked. "), config.question) if config.question else None
+    requests = [
+        request
+        for node in of_stage(nodes, "recommend")
+        for request in (json_of(node, "recommendation.json") or {}).get("requests", [])
+    ]
+    sentences = [outcome(group) for group in same_outcome(requests)]
+    if not sentences:
+        sentences = [join(["No recommendation was made: this study has no such node."])]
+    sentences.append(join([_work(nodes)]))
+    return el(
+        "div",
+        asked,
+        el("p", el("strong", "Came out. "), join(sentences, " ")),
+        class_="lead",
+    )
+
+
+def same_outcome(requests: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Return requests grouped by what came out, in the order in which they were asked."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for request in requests:
+        keys = ("languages", "verdict", "pick", "missed_floor", "least_bad", "why")
+        told = repr([request.get(key) for key in keys])
+        groups.setdefault(told, []).append(request)
+    return list(groups.values())
+
+
+def outcome(group: Sequence[Mapping[str, Any]]) -> Html:
+    """Return one sentence on requests with one outcome, with its figures."""
+    first = group[0]
+    places = spoken([within(request.get("device_title") or request["device"]) for request in group])
+    tongues = spoken([language(code) for code in first["languages"]])
+    begin = f"{sentence(places)}, in {tongues}: "
+    if first["verdict"] == "fit":
+        return join([begin, el("b", first["pick"]), f"{_figures(first)}."])
+    least = first.get("least_bad")
+    tail: list[Html | str] = []
+    if least:
+        reasons = "; ".join(miss["why"] for miss in least["misses"])
+        tail = ["; the least bad is ", el("b", least["subject"]), f" ({reasons})"]
+    floor = first.get("missed_floor")
+    missed = f" (missed: {floor_name(floor)})" if floor else ""
+    return join([begin, el("b", "unfit", class_="bad"), f": {first['why']}{missed}", *tail, "."])
+
+
+def _figures(request: Mapping[str, Any]) -> str:
+    parts = []
+    for m in request["evidence"]:
+        if m["metric"] == "file_bytes":
+            parts.append(size(m["value"]))
+        if m["metric"] == "pmi_margin":
+            ends = ""
+            if m.get("ci_low") is not None:
+                ends = f" [{number(m['ci_low'], 2)} to {number(m['ci_high'], 2)}]"
+            told = number(m["value"], 2, signed=True)
+            parts.append(f"quality in {language(m['lang'])} {told}{ends}")
+    return f" ({', '.join(parts)}, nats a byte above chance)" if parts else ""
+
+
+def _work(nodes: Sequence[Node]) -> str:
+    seconds = sum(node.manifest.wall_s for node in nodes)
+    n = sum(len(node.manifest.measurements) for node in nodes)
+    return (
+        f"Behind it stand {len(nodes)} nodes, {duration(seconds)} of work "
+        f"and {n:,} measurements, all of them below."
+    )

@@ -1,0 +1,108 @@
+"""Which files to take away: where they lie, how large they are, what may be done with them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from seemant.core.manifest import FileEntry
+from seemant.report.config import ReportConfig
+from seemant.report.html import Html, el, join
+from seemant.report.nodes import Node, json_of, of_stage
+from seemant.report.tables import Cell, Row, table
+from seemant.report.words import size
+
+# Stage -> the files of its artefact that are worth taking; adapters travel in two formats.
+_WORTH: Mapping[str, tuple[str, ...]] = {
+    "export": ("",),
+    "compress": ("model.gguf",),
+    "train": ("adapter.gguf", "adapter/"),
+    "distill": ("pairs.jsonl",),
+}
+_NOT_SHIPPED = frozenset({"config.json", "events.jsonl"})
+_SHORT = 12  # hexadecimal digits shown of a hash
+
+GEMMA = (
+    "Files made from Gemma are Model Derivatives under the Gemma Terms of Use "
+    "(https://ai.google.dev/gemma/terms): they may be used and passed on under these terms, with "
+    "the terms' use restrictions, a copy of the terms, and a notice that the files were modified. "
+    "Gemma is provided under and subject to the Gemma Terms of Use found at "
+    "ai.google.dev/gemma/terms."
+)
+
+
+def take_away(nodes: Sequence[Node], config: ReportConfig) -> Html | None:
+    """Return the list, the recommended file first; None where there is nothing to take."""
+    picks = _picks(nodes)
+    rows: list[tuple[bool, Row]] = []
+    gemma = False
+    for stage in _WORTH:
+        for node in of_stage(nodes, stage):
+            licence = _licence(node, nodes)
+            picked = picks.get(f"{node.stage}/{node.manifest.id}")
+            if stage == "export":  # a bundle is made of a pick
+                picked = str(node.manifest.config.get("device") or "") or picked
+            for file in node.manifest.files:
+                if _worth(stage, file):
+                    gemma = gemma or "gemma" in licence.lower()
+                    rows.append((picked is None, _row(node, file, licence, picked, config)))
+    if not rows:
+        return None
+    rows.sort(key=lambda row: row[0])
+    heads: list[Row] = [["file", Cell("size", "num"), "sha256", "licence", "recommended for"]]
+    return join(
+        [
+            el("p", f"Paths are relative to runs/{config.study}/.", class_="note"),
+            table(heads, [row for _, row in rows], caption="files to take away", look="files"),
+            el("p", GEMMA, class_="note terms") if gemma else None,
+        ]
+    )
+
+
+def _worth(stage: str, file: FileEntry) -> bool:
+    return file.path not in _NOT_SHIPPED and file.path.startswith(_WORTH[stage])
+
+
+def _row(
+    node: Node, file: FileEntry, licence: str, picked: str | None, config: ReportConfig
+) -> Row:
+    return [
+        Cell(el("code", f"nodes/{node.name}/{file.path}"), "path"),
+        Cell(size(file.bytes), "num"),
+        el("code", file.sha256[:_SHORT], title=file.sha256),
+        licence or "–",
+        Cell(picked or "", "good") if picked else "",
+    ]
+
+
+def _picks(nodes: Sequence[Node]) -> dict[str, str]:
+    """Return STAGE/ID of each picked artefact -> the devices that it was picked for."""
+    places = {}
+    for node in of_stage(nodes, "frontier"):
+        for row in (json_of(node, "frontier.json") or {}).get("candidates", []):
+            places[row["subject"]] = row.get("artefact")
+    found: dict[str, list[str]] = {}
+    for node in of_stage(nodes, "recommend"):
+        for request in (json_of(node, "recommendation.json") or {}).get("requests", []):
+            if request["verdict"] == "fit" and places.get(request["pick"]):
+                found.setdefault(places[request["pick"]], []).append(request["device"])
+    return {place: ", ".join(devices) for place, devices in found.items()}
+
+
+def _licence(node: Node, nodes: Sequence[Node]) -> str:
+    """Return the licence that a variant names, or that of the base that its label names."""
+    facts = json_of(node, "variant.json")
+    if facts and facts.get("licence"):
+        return str(facts["licence"])
+    names = {Path(file.path).name for file in node.manifest.files}
+    if "GEMMA_TERMS.html" in names:
+        return "gemma"
+    if "LICENSE" in names:
+        return "see LICENSE"
+    source = node.source("variant")
+    for other in nodes:
+        if other.name == source:
+            return _licence(other, nodes)
+    label = (node.label("model") or node.label("teacher") or "").rpartition(":")[2]
+    from seemant.models.catalogue import entries
+
+    entry = entries().get(label)
+    return entry.licence if entry else ""

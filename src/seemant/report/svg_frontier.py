@@ -1,0 +1,124 @@
+"""The frontier in one language: quality with its interval over the size of the file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seemant.frontier.languages import language
+from seemant.report.html import Html, el
+from seemant.report.svg_axes import Frame, axes, chart, padded, plain
+from seemant.report.words import number, size
+
+_BUBBLE = 9.0  # pixels; holds a two-digit number
+
+
+def frontier_chart(
+    rows: Sequence[tuple[int, Mapping[str, Any]]], lang: str, unit: str
+) -> Html | None:
+    """Return the chart of a language, None where no candidate has a quality and a file.
+
+    rows: (number shown in the bubble, candidate of `frontier.json`). Filled: nothing deployable
+    beats it on all axes. Hollow: beaten. Dashed: shown only, it cannot be deployed. Crossed: the
+    divergence guard says that compression damaged it in this language.
+    """
+    shown = [(key, row) for key, row in rows if row["quality"].get(lang) and size_of(row)]
+    if not shown:
+        return None
+    frame = Frame(360, 280, _x_range(shown), _y_range(shown, lang))
+    zero = None
+    if frame.y_range[0] < 0 < frame.y_range[1]:
+        y = frame.y(0)
+        zero = el("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="zero")
+    line = [row for _, row in _by_size(shown) if row["on_frontier"]]
+    path = " ".join(f"{_x(frame, row)},{frame.y(row['quality'][lang]['value'])}" for row in line)
+    placed: list[tuple[float, float]] = []
+    points = [_point(frame, key, row, lang, placed) for key, row in _by_size(shown)]
+    label = f"{language(lang)}: quality over file size for {len(shown)} candidates"
+    return chart(
+        frame,
+        label,
+        axes(frame, "file, MB", f"quality, {unit}", _or_chance),
+        zero,
+        el("polyline", points=path, class_="front") if len(line) > 1 else None,
+        *points,
+    )
+
+
+def size_of(row: Mapping[str, Any]) -> float | None:
+    """Return a candidate's file size in bytes, None where it has no file."""
+    value = row.get("file_bytes")
+    return float(value) if value else None
+
+
+def _or_chance(value: float) -> str:
+    return "chance" if value == 0 else plain(value)
+
+
+def _x(frame: Frame, row: Mapping[str, Any]) -> float:
+    return frame.x((size_of(row) or 0.0) / 1e6)
+
+
+def _by_size(shown: Sequence[tuple[int, Mapping[str, Any]]]) -> list[tuple[int, Any]]:
+    return sorted(shown, key=lambda item: (size_of(item[1]) or 0.0, item[0]))
+
+
+def _x_range(shown: Sequence[tuple[int, Mapping[str, Any]]]) -> tuple[float, float]:
+    sizes = [(size_of(row) or 0.0) / 1e6 for _, row in shown]
+    low, high = padded(min(sizes), max(sizes), 0.14)
+    return max(low, 0.0), high
+
+
+def _y_range(shown: Sequence[tuple[int, Mapping[str, Any]]], lang: str) -> tuple[float, float]:
+    ends = [0.0]
+    for _, row in shown:
+        q = row["quality"][lang]
+        ends += [v for v in (q["value"], q["ci_low"], q["ci_high"]) if v is not None]
+    return padded(min(ends), max(ends))
+
+
+def _point(
+    frame: Frame,
+    key: int,
+    row: Mapping[str, Any],
+    lang: str,
+    placed: list[tuple[float, float]],
+) -> Html:
+    q = row["quality"][lang]
+    x, y = _x(frame, row), frame.y(q["value"])
+    at = _free_place(x, y, frame, placed)
+    state = "best" if row["on_frontier"] else "beaten" if row["deployable"] else "shown"
+    hurt = lang in row.get("damaged", ())
+    low, high = q["ci_low"], q["ci_high"]
+    ends = f", 95 % interval {number(low)} to {number(high)}" if low is not None else ""
+    told = f"{row['subject']}: {number(q['value'])}{ends}; {size(size_of(row))}"
+    told += "; damaged by compression in this language" if hurt else ""
+    bar = leader = None
+    if low is not None:
+        bar = el("line", x1=at, x2=at, y1=frame.y(low), y2=frame.y(high), class_="bar")
+    if abs(at - x) > 0.5:
+        leader = el("line", x1=x, x2=at, y1=y, y2=y, class_="leader")
+    return el(
+        "g",
+        el("title", told),
+        bar,
+        leader,
+        el("circle", cx=at, cy=y, r=_BUBBLE),
+        el("text", key, x=at, y=y + 3.5, class_="key middle"),
+        el("text", "✕", x=at + 11, y=y - 6, class_="hurt middle") if hurt else None,
+        class_=f"point {state}{' damaged' if hurt else ''}",
+        data_lang=lang,
+    )
+
+
+def _free_place(x: float, y: float, frame: Frame, placed: list[tuple[float, float]]) -> float:
+    """Return the nearest horizontal place where a bubble covers no earlier one."""
+    step = _BUBBLE / 2
+    for k in range(60):
+        offset = step * ((k + 1) // 2) * (1 if k % 2 else -1)
+        at = x + offset
+        inside = frame.left + _BUBBLE <= at <= frame.width - frame.right - _BUBBLE
+        clear = all(abs(at - a) > 1.9 * _BUBBLE or abs(y - b) > 1.9 * _BUBBLE for a, b in placed)
+        if inside and clear:
+            placed.append((at, y))
+            return round(at, 1)
+    placed.append((x, y))
+    return x

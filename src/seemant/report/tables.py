@@ -1,0 +1,71 @@
+"""Tables that read on a phone: they scroll sideways by themselves, their first column stays."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from seemant.core.measurement import Measurement
+from seemant.report.html import Child, Html, el, join
+from seemant.report.words import interval, mark_of, number
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A table cell: its content, a class for its look, columns that it spans."""
+
+    content: Child
+    look: str = ""
+    span: int = 1
+    lang: str | None = None
+
+
+Row = Sequence[Cell | Child]
+
+
+def table(
+    heads: Sequence[Row], rows: Iterable[Row], *, caption: str = "", look: str = "", id: str = ""
+) -> Html:
+    """Return a table within its scrolling frame; the first cell of a row names the row."""
+    body = [el("tr", *(_cell(c, "th" if i == 0 else "td") for i, c in enumerate(r))) for r in rows]
+    return el(
+        "div",
+        el(
+            "table",
+            el("caption", caption) if caption else None,
+            el("thead", *(el("tr", *(_cell(c, "th", "col") for c in head)) for head in heads)),
+            el("tbody", *body),
+            class_=look or None,
+            id=id or None,
+        ),
+        class_="scroll",
+        tabindex="0",
+        role="region",
+        aria_label=caption or "table",
+    )
+
+
+def figure_cell(
+    measurement: Measurement | None, digits: int = 3, *, signed: bool = False, look: str = ""
+) -> Cell:
+    """Return a number with its interval beneath, labelled where it was not measured here."""
+    if measurement is None:
+        return Cell("–", "num none")
+    ends = interval(measurement.ci_low, measurement.ci_high, digits)
+    shown = number(measurement.value, digits, signed=signed)
+    return Cell(join([shown, mark_of(measurement), ends]), f"num {look}".strip())
+
+
+def details(summary: Child, *content: Html | None, open_: bool = False) -> Html:
+    """Return a part of the page that opens on a click."""
+    return el("details", el("summary", summary), *content, open=open_)
+
+
+def _cell(given: Cell | Child, tag: str, scope: str | None = None) -> Html:
+    cell = given if isinstance(given, Cell) else Cell(given)
+    return el(
+        tag,
+        cell.content,
+        class_=cell.look or None,
+        colspan=cell.span if cell.span > 1 else None,
+        scope=(scope or "row") if tag == "th" else None,
+        data_lang=cell.lang,
+    )

@@ -1,0 +1,218 @@
+"""HTTP: routes, who may ask, how much, and errors in JSON."""
+
+import json
+import time
+import uuid
+from collections.abc import Generator
+from contextlib import suppress
+from hmac import compare_digest
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+
+from seemant.core.errors import InputError, SeemantError
+from seemant.models.backends.protocol import Generation
+from seemant.serve.conversation import prompt_of
+from seemant.serve.replies import Kind, error_body, event, piece, reply, usage
+from seemant.serve.requests import ChatRequest, CompletionRequest, Refusal, read_request
+
+if TYPE_CHECKING:
+    from seemant.serve.server import ModelServer
+
+MOST_BYTES = 1 << 20  # of a request's body
+TIMEOUT_S = 30.0  # for a client to send its request
+_OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection."""
+
+    server: "ModelServer"
+    protocol_version = "HTTP/1.1"
+    server_version = "seemant"
+    sys_version = ""
+    timeout = TIMEOUT_S
+
+    def do_GET(self) -> None:
+        """Tell health and the model's name."""
+        self._guarded(self._get)
+
+    def do_POST(self) -> None:
+        """Answer a conversation or continue a text."""
+        self._guarded(self._post)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing: what people ask is theirs."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Send an error of the HTTP layer itself as JSON too."""
+        self.close_connection = True
+        self._send(code, error_body(message or "bad request", "invalid_request_error"))
+
+    def _guarded(self, answer: Any) -> None:
+        try:
+            answer()
+        except Refusal as refusal:
+            self._refuse(refusal.status, str(refusal), refusal.kind)
+        except InputError as error:
+            self._refuse(400, str(error), "invalid_request_error")
+        except SeemantError as error:
+            self._refuse(500, str(error), "server_error")
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+        except Exception as error:
+            self._refuse(500, f"{type(error).__name__}: {error}", "server_error")
+
+    def _get(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/health":
+            self._send(200, {"status": "ok"})
+            return
+        self._check_asker()
+        if path not in ("/v1/models", f"/v1/models/{self.server.model_name}"):
+            raise Refusal(404, f"no such page: {path}")
+        one = {
+            "id": self.server.model_name,
+            "object": "model",
+            "created": self.server.created,
+            "owned_by": "seemant",
+        }
+        whole = {"object": "list", "data": [one]}
+        self._send(200, whole if path == "/v1/models" else one)
+
+    def _post(self) -> None:
+        self._check_asker()
+        body = self._body()
+        path = self.path.partition("?")[0]
+        if path == "/v1/chat/completions":
+            chat: ChatRequest = read_request(ChatRequest, body)
+            prompt = prompt_of(self.server.template, chat.messages, chat.lang)
+            self._answer("chat", chat, prompt.text, [*prompt.stops, *chat.stops])
+        elif path == "/v1/completions":
+            completion: CompletionRequest = read_request(CompletionRequest, body)
+            self._answer("completion", completion, completion.prompt, completion.stops)
+        else:
+            raise Refusal(404, f"no such page: {path}")
+
+    def _answer(
+        self, kind: Kind, request: ChatRequest | CompletionRequest, prompt: str, stops: list[str]
+    ) -> None:
+        pieces = self.server.engine.stream(prompt, request.sampling, stops)
+        if kind == "chat":
+            pieces = without_leading_space(pieces)
+        ident = f"{'chatcmpl' if kind == 'chat' else 'cmpl'}-{uuid.uuid4().hex}"
+        about = (kind, ident, int(time.time()), self.server.model_name)
+        if request.stream:
+            self._stream(about, pieces, request.with_usage)
+            return
+        text, done = collect(pieces)
+        self._send(200, reply(*about, text, done))
+
+    def _stream(
+        self,
+        about: tuple[Kind, str, int, str],
+        pieces: Generator[str, None, Generation],
+        with_usage: bool,
+    ) -> None:
+        started = False
+        try:
+            while True:
+                try:
+                    text = next(pieces)  # the first may raise: then the status is still ours
+                except StopIteration as end:
+                    done: Generation = end.value
+                    break
+                started = started or self._start_stream()
+                self.wfile.write(event(piece(*about, text, None)))
+            started = started or self._start_stream()
+            self.wfile.write(event(piece(*about, None, done.finish_reason)))
+            if with_usage:
+                last = piece(*about, None, None) | {"choices": [], "usage": usage(done)}
+                self.wfile.write(event(last))
+            self.wfile.write(event(None))
+        except Exception as error:
+            if not started:
+                raise
+            if not isinstance(error, OSError):  # too late for a status: say it in the stream
+                with suppress(OSError):
+                    self.wfile.write(event(error_body(str(error), "server_error")))
+        finally:
+            pieces.close()  # a client that has gone frees the model
+
+    def _start_stream(self) -> bool:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Connection", "close")  # the end of the stream is the connection's
+        self.end_headers()
+        self.close_connection = True
+        return True
+
+    def _check_asker(self) -> None:
+        """Refuse strangers: without the token, or web pages that reach for a loopback server."""
+        token = self.server.token
+        if token is not None:
+            given = self.headers.get("Authorization", "")
+            if not compare_digest(given.encode(), f"Bearer {token}".encode()):
+                raise Refusal(401, "a bearer token is needed", "authentication_error")
+            return
+        host = self.headers.get("Host", "").rpartition(":")
+        name = host[0] if host[2].isdigit() and host[0] else self.headers.get("Host", "")
+        if name.lower() not in _OWN_NAMES:
+            raise Refusal(403, f"this server answers on loopback names only, not {name!r}")
+
+    def _body(self) -> bytes:
+        kind = self.headers.get_content_type()
+        if kind != "application/json":  # a web page cannot send this without asking first
+            raise Refusal(415, f"the body must be application/json, not {kind}")
+        length = self.headers.get("Content-Length", "")
+        if not length.isdigit():
+            raise Refusal(411, "Content-Length is missing")
+        if int(length) > MOST_BYTES:
+            raise Refusal(413, f"the body has {length} bytes; {MOST_BYTES} are the most")
+        return self.rfile.read(int(length))
+
+    def _refuse(self, status: int, message: str, kind: str) -> None:
+        self.close_connection = True  # its body may be unread
+        with suppress(OSError):
+            self._send(status, error_body(message, kind))
+
+    def _send(self, status: int, value: dict[str, Any]) -> None:
+        data = json.dumps(value, ensure_ascii=False).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(len(data)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+
+def collect(pieces: Generator[str, None, Generation]) -> tuple[str, Generation]:
+    """Return a stream's whole text and its sum."""
+    shown = []
+    while True:
+        try:
+            shown.append(next(pieces))
+        except StopIteration as end:
+            return "".join(shown), end.value
+
+
+def without_leading_space(
+    pieces: Generator[str, None, Generation],
+) -> Generator[str, None, Generation]:
+    """Pass a stream on without the white space before its first letter."""
+    begun = False
+    try:
+        while True:
+            try:
+                text = next(pieces)
+            except StopIteration as end:
+                done: Generation = end.value
+                return done
+            text = text if begun else text.lstrip()
+            begun = begun or bool(text)
+            if text:
+                yield text
+    finally:
+        pieces.close()

@@ -1,0 +1,68 @@
+"""From what a user writes to an input of a stage: a model reference, a file, a folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seemant.core.errors import BadConfig, BadFile, nearest
+from seemant.core.manifest import MANIFEST_NAME, load_manifest
+from seemant.core.stage import Input, Stage, file_input
+from seemant.models.resolve import resolve
+
+
+def role_kind(stage: Stage[Any], role: str) -> str:
+    """Return what a role takes: "model", "text", "pairs", ...
+
+    A role "variant/*" takes any number of inputs, written "variant/NAME".
+
+    Raises:
+        BadConfig: the stage has no such role.
+    """
+    for known, kind in stage.roles.items():
+        star = known.endswith("/*") and role.startswith(known[:-1]) and len(role) >= len(known)
+        if star or known == role:
+            return kind.rstrip("?")
+    roles = {known.removesuffix("*") for known in stage.roles}
+    raise BadConfig(f"stage {stage.name!r} has no input {role!r}", fix=nearest(role, roles))
+
+
+def check_roles(stage: Stage[Any], given: Mapping[str, Any]) -> None:
+    """Refuse a set of inputs with an unknown role or without a needed one.
+
+    Raises:
+        BadConfig: names the role.
+    """
+    for role in given:
+        role_kind(stage, role)
+    for role, kind in stage.roles.items():
+        if not role.endswith("/*") and not kind.endswith("?") and role not in given:
+            raise BadConfig(f"stage {stage.name!r} needs the input {role!r} ({kind})")
+
+
+def as_input(text: str, kind: str) -> Input:
+    """Return the input that a user's text names.
+
+    A model may be any reference; everything else is a file or an artefact's folder.
+
+    Raises:
+        UnknownModel, BadFile: it names nothing.
+    """
+    path = Path(text.removeprefix("run:"))
+    if kind == "model" and (path / "student.json").is_file():
+        raise BadFile(
+            "a student's adapter where a model is expected",
+            where=str(path),
+            fix="name its base model here, and this folder with --adapter",
+        )
+    if kind == "model" and not (path / MANIFEST_NAME).is_file():
+        model = resolve(text)
+        return file_input(model.path, text)
+    if kind == "text":
+        from seemant.corpus.fingerprint import text_input
+
+        return text_input(path)
+    label = text
+    if (path / MANIFEST_NAME).is_file():
+        manifest = load_manifest(path)
+        label = f"{manifest.stage}:{manifest.id}"
+    return file_input(path, label)

@@ -1,0 +1,106 @@
+"""The plan of a study: what would run, what it is expected to cost, before anything runs."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from seemant.core.errors import SeemantError
+from seemant.core.machine import cores
+from seemant.core.manifest import load_manifest
+from seemant.core.refs import SCHEMES
+from seemant.models.carriers import pending_downloads
+from seemant.study.graph import needs, order
+from seemant.study.resume import finished
+from seemant.study.spec import Study
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One node: whether its answer is there, and its cost, expected or as measured here."""
+
+    node: str
+    stage: str
+    needs: list[str]
+    done: bool
+    seconds: float
+    memory_mb: int
+    disk_mb: int
+    slots: int
+    exclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All rows, the expected wall time on this machine's cores, downloads in bytes by model."""
+
+    rows: list[PlanRow]
+    wall_s: float
+    memory_mb: int
+    disk_mb: int
+    downloads: dict[str, int]
+    expected_on: str
+
+
+def plan(study: Study, store: Path) -> Plan:
+    """Return the plan; nodes that are done show what they cost, others what the file expects."""
+    known = finished(study, store)
+    rows = []
+    for name in order(study):
+        node, artefact = study.nodes[name], known.get(name)
+        manifest = load_manifest(artefact) if artefact else None
+        expect = node.expect
+        rows.append(
+            PlanRow(
+                node=name,
+                stage=node.stage,
+                needs=needs(study, name),
+                done=manifest is not None,
+                seconds=round(manifest.wall_s, 1) if manifest else expect.seconds,
+                memory_mb=manifest.peak_rss_bytes // 2**20 if manifest else expect.memory_mb,
+                disk_mb=(
+                    math.ceil(sum(f.bytes for f in manifest.files) / 1e6)
+                    if manifest
+                    else expect.disk_mb
+                ),
+                slots=node.slots,
+                exclusive=node.exclusive,
+            )
+        )
+    waiting = [row for row in rows if not row.done]
+    return Plan(
+        rows=rows,
+        wall_s=round(_wall(waiting, cores()), 1),
+        memory_mb=sum(sorted((row.memory_mb for row in waiting), reverse=True)[: cores()]),
+        disk_mb=sum(row.disk_mb for row in waiting),
+        downloads=_downloads(study),
+        expected_on=study.expected_on,
+    )
+
+
+def _wall(rows: list[PlanRow], slots: int) -> float:
+    """Return the wall time of a list schedule on `slots` cores: the executor's own rule."""
+    end: dict[str, float] = {}
+    free = [0.0] * slots
+    for row in rows:
+        ready = max((end.get(name, 0.0) for name in row.needs), default=0.0)
+        want = slots if row.exclusive else min(row.slots, slots)
+        free.sort()
+        start = max(ready, free[want - 1])
+        for index in range(want):
+            free[index] = start + row.seconds
+        end[row.node] = start + row.seconds
+    return max(end.values(), default=0.0)
+
+
+def _downloads(study: Study) -> dict[str, int]:
+    references = {text for node in study.nodes.values() for text in node.inputs.values()}
+    wanted = {text for text in references if text.partition(":")[0] in SCHEMES}
+    found = {}
+    for text in sorted(wanted):
+        try:
+            size = pending_downloads(text)
+        except SeemantError:
+            continue  # an unknown model is reported when the study is run, with its name
+        if size:
+            found[text] = size
+    return found

@@ -1,0 +1,165 @@
+"""Running a study: each node in its own process, side by side as far as the cores reach."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from seemant.core.errors import InputError, SeemantError, WorldError
+from seemant.core.lock import folder_lock
+from seemant.core.machine import cores
+from seemant.core.manifest import is_whole
+from seemant.core.process import child_environment
+from seemant.study.folder import link_node, publish_report, study_folder, write_state
+from seemant.study.graph import needs, order
+from seemant.study.node import Job
+from seemant.study.resume import artefact_folder, node_inputs
+from seemant.study.spec import Study
+
+Say = Callable[[str], None]
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(slots=True)
+class _Running:
+    node: str
+    process: subprocess.Popen[str]
+    log: IO[str]
+    log_path: Path
+    slots: int
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDone:
+    """A finished study: the artefact of each node, how many had to be run, the report."""
+
+    folder: Path
+    artefacts: dict[str, Path]
+    n_run: int
+    report: Path | None
+
+
+def run_study(
+    study: Study, store: Path, *, say: Say, force: Collection[str] = (), slots: int | None = None
+) -> StudyDone:
+    """Run every node whose answer is not in the store, and return where all answers lie.
+
+    Killed or interrupted at any moment, the same call goes on. `force` names nodes to run anew.
+
+    Raises:
+        InputError, WorldError: a node failed; its own words, and where its log is.
+        Locked: another process runs this study.
+    """
+    for name in force:
+        if name not in study.nodes:
+            raise InputError(f"no node {name!r} to force", fix=f"one of: {', '.join(study.nodes)}")
+    folder = study_folder(store, study)
+    with folder_lock(folder):
+        return _run(study, store, folder, say, set(force), slots or cores())
+
+
+def _run(
+    study: Study, store: Path, folder: Path, say: Say, force: set[str], slots: int
+) -> StudyDone:
+    waiting, artefacts, running = order(study), dict[str, Path](), list[_Running]()
+    n_run = 0
+    try:
+        while waiting or running:
+            for name in list(waiting):
+                if any(need not in artefacts for need in needs(study, name)):
+                    continue
+                node = study.nodes[name]
+                inputs = node_inputs(node, artefacts, study)
+                artefact = artefact_folder(node, inputs, store)
+                if name not in force and is_whole(artefact):
+                    artefacts[name] = artefact
+                    link_node(folder, name, artefact)
+                    waiting.remove(name)
+                    say(f"{name}: already there")
+                    continue
+                want = slots if node.exclusive else min(node.slots, slots)
+                if sum(job.slots for job in running) + want > slots:
+                    continue  # an exclusive node takes all slots: it waits for an idle machine
+                job = Job(
+                    stage=node.stage,
+                    config=node.config.model_dump(mode="json"),
+                    inputs={r: (str(i.path), i.label, i.sha256) for r, i in inputs.items()},
+                    store=str(store),
+                    force=name in force,
+                )
+                running.append(_start(name, job, folder, want))
+                waiting.remove(name)
+                say(f"{name}: started ({len(artefacts)}/{len(study.nodes)} done)")
+            for job_running in [job for job in running if job.process.poll() is not None]:
+                running.remove(job_running)
+                path = _finish(job_running)
+                n_run += 1
+                artefacts[job_running.node] = path
+                link_node(folder, job_running.node, path)
+                seconds = time.monotonic() - job_running.started
+                say(f"{job_running.node}: done in {seconds:.0f} s")
+            time.sleep(_LOOK_EVERY_S if running else 0.0)
+    finally:
+        for job_running in running:
+            _stop(job_running)
+    write_state(folder, study, {name: artefacts[name] for name in study.nodes})
+    reports = [name for name in study.nodes if study.nodes[name].stage == "report"]
+    report = publish_report(folder, artefacts[reports[-1]]) if reports else None
+    return StudyDone(folder, artefacts, n_run, report)
+
+
+def _start(name: str, job: Job, folder: Path, slots: int) -> _Running:
+    log_path = folder / "logs" / f"{name}.log"
+    log = log_path.open("a", encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seemant.study.node"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env=child_environment(slots),
+        process_group=0,  # Ctrl-C reaches us alone; we stop the nodes
+    )
+    assert process.stdin is not None
+    process.stdin.write(job.model_dump_json())
+    process.stdin.close()
+    return _Running(name, process, log, log_path, slots, time.monotonic())
+
+
+def _finish(job: _Running) -> Path:
+    assert job.process.stdout is not None
+    answer_text = job.process.stdout.read()
+    job.log.close()
+    try:
+        answer = json.loads(answer_text.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        last = job.log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
+        raise WorldError(
+            f"node {job.node!r} died (exit {job.process.returncode}) {' '.join(last)}".rstrip(),
+            where=str(job.log_path),
+            fix="read its log; the same command goes on from what is kept",
+        ) from error
+    if "path" in answer:
+        return Path(answer["path"])
+    kind = InputError if answer["exit_code"] == 2 else WorldError
+    failure: SeemantError = kind(
+        f"node {job.node!r}: {answer['what']}", where=answer.get("where"), fix=answer.get("fix")
+    )
+    if answer["exit_code"] == 130:
+        raise KeyboardInterrupt
+    raise failure
+
+
+def _stop(job: _Running) -> None:
+    job.process.terminate()
+    try:
+        job.process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        job.process.kill()
+        job.process.wait()
+    job.log.close()

@@ -1,0 +1,193 @@
+"""The study file: parameters and nodes, read from YAML with `--set` laid over it."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from seemant.core.config import Config, Key, load_yaml, validate
+from seemant.core.errors import BadConfig, BadFile, nearest
+from seemant.study.inputs import check_roles
+from seemant.study.stages import stage_named
+
+Scalar = str | int | float | bool | None
+_REFERENCE = re.compile(r"\$\{([a-z_][a-z0-9_]*)\}")
+
+
+class Expect(Config):
+    """What a node is expected to cost, as measured once on the machine that the file names."""
+
+    seconds: float = 0.0
+    memory_mb: int = 0
+    disk_mb: int = 0
+
+
+class NodeSpec(Config):
+    """One node: a stage, its inputs by role, its settings."""
+
+    stage: str
+    inputs: dict[str, str | None] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+    slots: int = 1
+    """Cores that the node keeps busy; as many nodes run side by side as fit the machine."""
+    exclusive: bool = False
+    """Nothing else runs beside it: its numbers are times."""
+    expect: Expect = Expect()
+
+
+class StudySpec(Config):
+    """A study file."""
+
+    study: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    title: str
+    seed: int = 0
+    expected_on: str = ""
+    """The machine on which the expected costs were measured."""
+    params: dict[str, Scalar] = Field(default_factory=dict)
+    """What `--set NAME=VALUE` may change; a node uses it as ${NAME}."""
+    nodes: dict[str, NodeSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node ready to run but for its inputs: typed config, inputs as written."""
+
+    name: str
+    stage: str
+    config: Config
+    inputs: dict[str, str]
+    slots: int
+    exclusive: bool
+    expect: Expect
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study with all parameters laid in, its nodes in the order of the file."""
+
+    name: str
+    title: str
+    seed: int
+    expected_on: str
+    params: dict[str, Scalar]
+    nodes: dict[str, Node]
+
+
+def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
+    """Return the study of a preset's name or a file's path, with `--set` values laid over it.
+
+    A set is `PARAM=VALUE` or `NODE.KEY=VALUE`; values are read as YAML.
+
+    Raises:
+        BadFile: no such file or preset.
+        BadConfig: an unknown key or a wrong type; names the key, its line and the nearest one.
+    """
+    path = find_study(name_or_path)
+    value, lines = load_yaml(path)
+    spec = validate(StudySpec, value, where=str(path), lines=lines)
+    params, settings = _split_sets(spec, sets)
+    nodes = {}
+    for name, node in spec.nodes.items():
+        at: Key = ("nodes", name)
+        stage = _at_line(str(path), lines, (*at, "stage"), lambda n=node: stage_named(n.stage))
+        given = {role: _fill(text, params) for role, text in _all_others(spec, name).items()}
+        inputs = {role: str(text) for role, text in given.items() if text is not None}
+        _at_line(str(path), lines, (*at, "inputs"), lambda s=stage, i=inputs: check_roles(s, i))
+        config = {key: _fill(item, params) for key, item in node.config.items()}
+        if "seed" in stage.config.model_fields:
+            config.setdefault("seed", spec.seed)
+        for key, item in settings.get(name, {}).items():
+            if key not in stage.config.model_fields:
+                hint = nearest(key, stage.config.model_fields)
+                raise BadConfig(f"unknown key '{name}.{key}'", where="--set", fix=hint)
+            config[key] = item
+        typed = validate(stage.config, config, where=str(path), lines=lines, at=(*at, "config"))
+        nodes[name] = Node(name, node.stage, typed, inputs, node.slots, node.exclusive, node.expect)
+    return Study(spec.study, spec.title, spec.seed, spec.expected_on, params, nodes)
+
+
+def find_study(name_or_path: str) -> Path:
+    """Return the file that a preset's name or a path means.
+
+    Raises:
+        BadFile: there is none; lists the presets.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    folders = _preset_folders()
+    for folder in folders:
+        if (folder / f"{name_or_path}.yaml").is_file():
+            return folder / f"{name_or_path}.yaml"
+    presets = {file.stem for folder in folders for file in folder.glob("*.yaml")}
+    raise BadFile(f"no study file or preset {name_or_path!r}", fix=nearest(name_or_path, presets))
+
+
+def _preset_folders() -> list[Path]:
+    beside = Path(__file__).parents[3] / "studies"  # a source checkout
+    installed = Path(sys.prefix) / "share" / "seemant" / "studies"
+    return [folder for folder in (Path("studies"), beside, installed) if folder.is_dir()]
+
+
+def _split_sets(
+    spec: StudySpec, sets: Sequence[str]
+) -> tuple[dict[str, Scalar], dict[str, dict[str, Any]]]:
+    params = dict(spec.params)
+    settings: dict[str, dict[str, Any]] = {}
+    for text in sets:
+        key, equals, raw = text.partition("=")
+        if not equals:
+            raise BadConfig(f"cannot read --set {text!r}", fix="write NAME=VALUE or NODE.KEY=VALUE")
+        try:
+            value = yaml.safe_load(raw)
+        except yaml.YAMLError as error:
+            raise BadConfig(f"not a YAML value: {raw!r}", where=f"--set {key}") from error
+        node, dot, inner = key.partition(".")
+        if dot and node in spec.nodes:
+            settings.setdefault(node, {})[inner] = value
+        elif key in params:
+            params[key] = value
+        else:
+            known = [*params, *spec.nodes] if dot else list(params)
+            raise BadConfig(f"nothing to set at {key!r}", where="--set", fix=nearest(node, known))
+    return params, settings
+
+
+def _all_others(spec: StudySpec, name: str) -> dict[str, str | None]:
+    """Return a node's inputs, where `ROLE/*: "*"` stands for every other node."""
+    inputs: dict[str, str | None] = {}
+    for role, text in spec.nodes[name].inputs.items():
+        if role.endswith("/*") and text == "*":
+            inputs |= {f"{role[:-1]}{other}": other for other in spec.nodes if other != name}
+        else:
+            inputs[role] = text
+    return inputs
+
+
+def _fill(value: Any, params: dict[str, Scalar]) -> Any:
+    """Lay parameters into `${name}`; a value that is nothing else keeps the parameter's type."""
+    if not isinstance(value, str):
+        return value
+    whole = _REFERENCE.fullmatch(value)
+    for name in _REFERENCE.findall(value):
+        if name not in params:
+            raise BadConfig(f"unknown parameter ${{{name}}}", fix=nearest(name, params))
+    if whole:
+        return params[whole[1]]
+    return _REFERENCE.sub(lambda match: str(params[match[1]]), value)
+
+
+def _at_line(path: str, lines: dict[Key, int], key: Key, act: Any) -> Any:
+    """Run `act`; where it finds the file wrong, say on which line."""
+    try:
+        return act()
+    except (BadConfig, ValidationError) as error:
+        what = error.what if isinstance(error, BadConfig) else str(error)
+        fix = error.fix if isinstance(error, BadConfig) else None
+        place = f"{path}:{lines.get(key, lines.get(key[:-1], 1))}"
+        raise BadConfig(what, where=place, fix=fix) from error

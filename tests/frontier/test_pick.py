@@ -1,0 +1,108 @@
+"""The pick of a request, its runner-up, and what is said where nothing fits."""
+
+from typing import Any
+
+import numpy as np
+
+from seemant.frontier.floors import Request
+from seemant.frontier.pick import Answer, answer
+from seemant.probe.intervals import cluster_mean
+
+FAMILIES = [f"f{i}" for i in range(40)]
+HARD = np.random.default_rng(0).normal(scale=0.3, size=(2, 40))
+
+
+def candidate(subject: str, level: float, size: float, *, noise: int = 0, **changes: Any) -> Any:
+    """A candidate whose margins are the families' difficulty, its level and its own noise."""
+    own = np.random.default_rng(noise).normal(scale=0.02, size=(2, 40)) if noise else 0.0
+    scores = HARD - HARD.mean(axis=1, keepdims=True) + level + own
+    margins = {
+        g: dict(zip(FAMILIES, map(float, v), strict=True))
+        for g, v in zip(("hi", "kn"), scores, strict=True)
+    }
+    quality = {}
+    for g, values in margins.items():
+        q = cluster_mean(list(values.values()), FAMILIES)
+        quality[g] = {"value": q.value, "ci_low": q.low, "ci_high": q.high, "n_clusters": 40}
+    row: dict[str, Any] = {
+        "subject": subject,
+        "quality": quality,
+        "deployable": True,
+        "warnings": [],
+        "damaged": [],
+        "guard": {},
+        "file_bytes": size,
+        "peak_rss_bytes": 2 * size,
+        "decode_tokens_per_s": 50.0,
+    }
+    return row | changes, margins
+
+
+def ask(*given: Any, **changes: Any) -> Answer:
+    request = Request(**({"device": "d", "languages": ("hi", "kn"), "min_quality": 0.0} | changes))
+    rows = [row for row, _ in given]
+    margins = {row["subject"]: m for row, m in given}
+    return answer(rows, margins, request, resamples=400, seed=0)
+
+
+def test_a_smaller_file_that_is_not_surely_worse_is_picked() -> None:
+    best, small = candidate("best", 0.5, 300e6), candidate("small", 0.498, 150e6, noise=1)
+    found = ask(best, small)
+    assert found.pick is small[0]
+    assert found.runner_up is best[0] and "not surely higher" in found.lost_because
+    assert "150 MB" in found.why and "best" in found.why
+
+
+def test_a_smaller_file_that_is_surely_worse_is_not_picked() -> None:
+    best, small = candidate("best", 0.5, 300e6), candidate("small", 0.4, 150e6, noise=1)
+    found = ask(best, small)
+    assert found.pick is best[0]
+    assert found.runner_up is small[0] and "surely below the best" in found.lost_because
+
+
+def test_a_budget_takes_the_best_away() -> None:
+    best, small = candidate("best", 0.5, 300e6), candidate("small", 0.4, 150e6, noise=1)
+    found = ask(best, small, max_file_bytes=200e6)
+    assert found.pick is small[0] and found.n_fit == 1
+    assert found.runner_up is best[0] and "300 MB" in found.lost_because
+
+
+def test_a_damaged_variant_is_never_picked() -> None:
+    best = candidate("best", 0.5, 300e6)
+    broken = candidate("broken", 0.5, 100e6, damaged=["kn"], guard={"kn": 5.1})
+    found = ask(best, broken)
+    assert found.pick is best[0] and "5.10" in found.lost_because
+
+
+def test_a_simulated_variant_is_never_picked_even_as_the_last() -> None:
+    ghost = candidate("ghost", 0.9, 50e6, deployable=False, warnings=["simulated: no file"])
+    poor = candidate("poor", -0.5, 300e6)
+    found = ask(ghost, poor)
+    assert found.pick is None
+    assert found.least_bad is poor[0] and found.missed_floor == "min_quality"
+
+
+def test_unfit_names_the_floor_that_nothing_reaches() -> None:
+    a, b = candidate("a", -0.2, 300e6), candidate("b", -0.1, 400e6)
+    found = ask(a, b, max_file_bytes=350e6)
+    assert found.pick is None
+    assert found.missed_floor == "min_quality"  # the size limit is kept by a, chance by neither
+    assert found.least_bad is a[0]  # b misses two floors
+    assert {miss.floor for miss in found.least_bad_misses} == {"min_quality"}
+
+
+def test_unfit_says_so_where_each_floor_is_reached_by_somebody_else() -> None:
+    good, small = candidate("good", 0.5, 300e6), candidate("small", -0.5, 100e6)
+    found = ask(good, small, max_file_bytes=200e6)
+    assert found.pick is None and "no candidate reaches all" in found.why
+    assert found.least_bad is good[0] and found.missed_floor == "max_file"
+
+
+def test_no_candidates_at_all_is_unfit_and_no_error() -> None:
+    found = ask()
+    assert found.pick is None and found.least_bad is None
+
+
+def test_the_order_of_candidates_changes_nothing() -> None:
+    given = [candidate(f"c{i}", 0.5 - 0.001 * i, 300e6 - i, noise=i + 1) for i in range(5)]
+    assert ask(*given).pick == ask(*reversed(given)).pick

@@ -1,0 +1,178 @@
+"""Adapters: PEFT's own model is the judge, and a wrong sign must be caught."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seemant.core.errors import BadFile
+from seemant.formats.gguf_read import open_gguf
+from seemant.models.adapters import merged, read_adapter, write_gguf_lora
+from seemant.models.load import load_torch
+from tests.models.tiny import FAMILIES, logits, tiny_ids, tiny_model, write_tiny_gguf
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+BLOCK = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@pytest.mark.parametrize("rslora", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_merged_adapter_gives_pefts_logits_and_a_wrong_sign_does_not(
+    family: str, rslora: bool, tmp_path: Path
+) -> None:
+    model = tiny_model(family)
+    path = write_tiny_gguf(tmp_path / "m.gguf", model, family)
+    before = logits(model, tiny_ids())
+    wanted = logits(_tuned(model, tmp_path / "adapter", use_rslora=rslora), tiny_ids())
+    got = logits(load_torch(path, adapter=tmp_path / "adapter").model, tiny_ids())
+    assert (got - wanted).abs().max() <= 1e-5
+    assert (wanted - before).abs().max() > 1e-2
+    _flip_b(tmp_path / "adapter")
+    wrong = logits(load_torch(path, adapter=tmp_path / "adapter").model, tiny_ids())
+    assert (wrong - wanted).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_merging_in_ggufs_layout_and_in_transformers_is_the_same(
+    family: str, tmp_path: Path
+) -> None:
+    model = tiny_model(family)
+    path = write_tiny_gguf(tmp_path / "m.gguf", model, family)
+    _tuned(model, tmp_path / "adapter")  # as in a train artefact, which is what is named below
+    changed = merged(open_gguf(path), tmp_path)
+    assert len(changed) == 7 * len(BLOCK)
+    one = logits(load_torch(path, replace=changed).model, tiny_ids())
+    other = logits(load_torch(path, adapter=tmp_path).model, tiny_ids())
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("rslora", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_gguf_file_holds_the_same_change_by_llama_cpps_rule(
+    family: str, rslora: bool, tmp_path: Path
+) -> None:
+    """llama.cpp adds (alpha / r) B A with r = rows of A, in its own row order."""
+    model = tiny_model(family)
+    base = open_gguf(write_tiny_gguf(tmp_path / "m.gguf", model, family))
+    _tuned(model, tmp_path / "adapter", use_rslora=rslora)
+    write_gguf_lora(tmp_path / "adapter", tmp_path / "a.gguf", base)
+    file = open_gguf(tmp_path / "a.gguf")
+    assert file.metadata["general.type"] == "adapter" and file.metadata["adapter.type"] == "lora"
+    assert file.metadata["general.architecture"] == family
+    alpha = file.metadata["adapter.lora.alpha"]
+    assert alpha == pytest.approx(8 * (2 if rslora else 1))  # alpha 8, rank 4: 8 sqrt(4) = 16
+    for name, values in merged(base, tmp_path / "adapter").items():
+        a, b = (file.dequantize(f"{name}.lora_{letter}") for letter in "ab")
+        assert a.shape[0] == 4
+        np.testing.assert_allclose(base.dequantize(name) + alpha / 4 * (b @ a), values, atol=1e-6)
+
+
+def test_modules_with_an_alpha_of_their_own_share_the_files_one_alpha(tmp_path: Path) -> None:
+    model = tiny_model("llama")
+    base = open_gguf(write_tiny_gguf(tmp_path / "m.gguf", model, "llama"))
+    own = {"alpha_pattern": {"q_proj": 2}, "rank_pattern": {"v_proj": 2}}
+    wanted = logits(_tuned(model, tmp_path / "adapter", **own), tiny_ids())
+    got = load_torch(tmp_path / "m.gguf", adapter=tmp_path / "adapter").model
+    assert (logits(got, tiny_ids()) - wanted).abs().max() <= 1e-5
+    write_gguf_lora(tmp_path / "adapter", tmp_path / "a.gguf", base)
+    file = open_gguf(tmp_path / "a.gguf")
+    for name, values in merged(base, tmp_path / "adapter").items():
+        a, b = (file.dequantize(f"{name}.lora_{letter}") for letter in "ab")
+        change = file.metadata["adapter.lora.alpha"] / a.shape[0] * (b @ a)
+        np.testing.assert_allclose(base.dequantize(name) + change, values, atol=1e-6)
+
+
+def test_llama_cpp_runs_the_gguf_adapter_as_torch_runs_the_merged_weights(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    from seemant.models.backends.open import open_backend
+
+    for family in ("llama", "gemma3"):
+        model = tiny_model(family)
+        path = write_tiny_gguf(tmp_path / f"{family}.gguf", model, family)
+        _tuned(model, tmp_path / family / "adapter")
+        adapter = tmp_path / family / "adapter.gguf"
+        write_gguf_lora(tmp_path / family, adapter, open_gguf(path))
+        ids = tiny_ids()
+        tuned = load_torch(path, adapter=tmp_path / family).model
+        wanted = torch.log_softmax(logits(tuned, ids)[0, :-1], -1).numpy()
+        plain = torch.log_softmax(logits(load_torch(path).model, ids)[0, :-1], -1).numpy()
+        with open_backend(path, adapter=adapter) as backend:
+            assert backend.name == "llamacpp"
+            got = np.concatenate(list(backend.logprobs(ids[0].tolist(), 1)))
+        assert abs(got - wanted).max() < 0.05  # llama.cpp's exp and rotation are approximate
+        assert abs(got - wanted).max() < abs(plain - wanted).max() / 5
+
+
+def test_head_and_embedding_adapters_are_refused_on_tied_models_only(tmp_path: Path) -> None:
+    model = tiny_model("llama", tied=False)
+    path = write_tiny_gguf(tmp_path / "untied.gguf", model, "llama")
+    wanted = logits(_tuned(model, tmp_path / "a", target_modules=["lm_head"]), tiny_ids())
+    got = logits(load_torch(path, adapter=tmp_path / "a").model, tiny_ids())
+    assert (got - wanted).abs().max() <= 1e-5
+    tied = write_tiny_gguf(tmp_path / "tied.gguf", tiny_model("llama"), "llama")
+    with pytest.raises(BadFile, match=r"lm_head\.weight"):
+        load_torch(tied, adapter=tmp_path / "a")
+    with pytest.raises(BadFile, match=r"lm_head\.weight"):
+        write_gguf_lora(tmp_path / "a", tmp_path / "a.gguf", open_gguf(tied))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"use_dora": True}, "DoRA"),
+        ({"bias": "all"}, "biases"),
+        ({"modules_to_save": ["lm_head"]}, "whole trained modules"),
+        ({"peft_type": "IA3"}, "other than LoRA"),
+        ({"fan_in_fan_out": True}, "transposed"),
+    ],
+)
+def test_what_cannot_be_merged_exactly_is_refused(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    _tuned(tiny_model("llama"), tmp_path / "adapter")
+    path = tmp_path / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BadFile, match=said):
+        read_adapter(tmp_path)
+
+
+def test_an_adapter_of_another_base_and_a_folder_without_one_are_refused(tmp_path: Path) -> None:
+    _tuned(tiny_model("llama"), tmp_path / "adapter")
+    other = write_tiny_gguf(tmp_path / "m.gguf", tiny_model("qwen3"), "qwen3")
+    base = open_gguf(other)
+    assert merged(base, tmp_path)  # qwen3 of the same widths: fits by name and shape
+    from seemant.formats.gguf_write import TensorData, write_gguf
+
+    tensors = {n: TensorData("F32", t.shape, t.raw()) for n, t in base.tensors.items()}
+    tensors["blk.0.ffn_up.weight"] = TensorData("F32", (96, 32), np.zeros((96, 32), np.float32))
+    write_gguf(tmp_path / "odd.gguf", base.fields, tensors)
+    with pytest.raises(BadFile, match="up_proj"):
+        merged(open_gguf(tmp_path / "odd.gguf"), tmp_path)
+    with pytest.raises(BadFile, match=r"no adapter_config\.json"):
+        read_adapter(tmp_path / "adapter" / "nowhere")
+
+
+def _tuned(model: Any, folder: Path, **more: Any) -> Any:
+    """The model under a random LoRA of PEFT, saved into `folder`."""
+    from peft import LoraConfig, get_peft_model
+
+    settings = {"r": 4, "lora_alpha": 8, "target_modules": BLOCK, "task_type": "CAUSAL_LM"}
+    tuned = get_peft_model(model, LoraConfig(**(settings | more)))
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in tuned.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn_like(parameter) * 0.1)
+    tuned.save_pretrained(folder, save_embedding_layers=False)
+    return tuned.eval()
+
+
+def _flip_b(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "adapter_model.safetensors"
+    tensors = {n: (-t if "lora_B" in n else t.clone()) for n, t in load_file(path).items()}
+    save_file(tensors, path)
