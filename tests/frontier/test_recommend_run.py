@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefacts import bench, divergence, probe, variant
 
 from seemant.core.errors import BadConfig
 from seemant.core.jsonl import read_json
@@ -16,6 +15,7 @@ from seemant.frontier.config import FrontierConfig
 from seemant.frontier.recommend_config import RecommendConfig
 from seemant.frontier.recommend_run import STAGE
 from seemant.frontier.run import STAGE as FRONTIER
+from tests.frontier.artefacts import bench, divergence, probe, variant
 
 HARD = np.random.default_rng(1).normal(scale=0.2, size=40)
 MEGA = 10**6

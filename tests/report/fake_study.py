@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from artefacts import artefact, lines
 
 from seemant.core.hashing import text_sha256
 from seemant.core.measurement import Measurement, exact
@@ -19,6 +18,7 @@ from seemant.probe.likelihood import AnswerNats
 from seemant.probe.measures import measure
 from seemant.probe.score import score_all
 from seemant.probe.suites import choose, load_suite, study_queries
+from tests.frontier.artefacts import artefact, lines
 
 NEWS = {
     "hi": "नई दिल्ली: अधिकारियों ने मंगलवार को बताया कि योजना को मंजूरी दे दी गई है।",
@@ -350,15 +350,18 @@ class _Study:
     def _end(self) -> None:
         runnable = [v for v in VARIANTS if "torch" not in v[7]]
         figures = []
-        for name, *_, megabytes, _kld, _marks in runnable:
+        sizes = {f"gemma-3-270m+lora/{v[0]}": v[5] for v in runnable}
+        plain = {"gemma-3-270m": 253.0, "gemma-3-270m+lora": 255.0, "smollm2-135m-instruct": 98.0}
+        for subject, megabytes in (sizes | plain).items():
             for metric, value, unit in (
                 ("decode", 9000 / megabytes, "tokens/s"),
                 ("ttft", megabytes * 1.1, "ms"),
                 ("peak_rss", megabytes * 1e6 * 1.4, "bytes"),
+                ("file_bytes", megabytes * 1e6, "bytes"),
             ):
                 figures.append(
                     Measurement(
-                        subject=f"gemma-3-270m+lora/{name}",
+                        subject=subject,
                         metric=metric,
                         value=value,
                         unit=unit,
@@ -381,6 +384,14 @@ class _Study:
                 source="roofline, known error 40 %",
             )
         )
+        price = {"hi": 0.04, "kn": 0.06, "en": 0.006}
+        costs = [
+            self._figure("gemma-3-270m", "kld", v, "nats/token", g, v / 5, route="deployed")
+            for g, v in price.items()
+        ]
+        files = {"chunks.jsonl": ""}
+        base = {"paragraphs": "corpus"}
+        self.make("runtime-price", "divergence", files, measurements=costs, needs=base)
         needs = {f"variant/{v[0]}": f"compress-{v[0]}" for v in runnable}
         self.make("bench", "bench", {"runs.jsonl": ""}, measurements=figures, needs=needs)
         chosen = {name: given for name, given in self.inputs.items() if "/" not in name}

@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from artefacts import artefact, lines
 
 from seemant.core.errors import BadFile
 from seemant.core.measurement import Measurement
@@ -15,6 +14,7 @@ from seemant.report.config import ReportConfig
 from seemant.report.nodes import read_nodes
 from seemant.report.page import page
 from seemant.report.run import STAGE
+from tests.frontier.artefacts import artefact, lines
 
 CONFIG = ReportConfig(study="quick", title="A <test> study", question="What is the smallest?")
 VOID = {"meta", "br", "input", "hr", "link"}

@@ -8,6 +8,7 @@ it is done. The same question lands in the same folder: asked again, nothing is 
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -86,12 +87,19 @@ def file_input(path: Path, label: str | None = None) -> Input:
     """
     label = label or str(path)
     if path.is_file():
-        return Input(path, label, file_sha256(path))
+        facts = path.stat()
+        return Input(path, label, _sha256_once(path, facts.st_size, facts.st_mtime_ns))
     if (path / MANIFEST_NAME).is_file():
         return Input(path, label, load_manifest(path).content_sha256)
     if path.is_dir():
         return Input(path, label, folder_sha256(path))
     raise BadFile("no such file or folder", where=str(path), fix="check the path")
+
+
+@cache
+def _sha256_once(path: Path, size: int, mtime_ns: int) -> str:
+    """Hash a file once a process: a study asks for the same model many times."""
+    return file_sha256(path)
 
 
 def identity(stage: Stage[C], config: C, inputs: Inputs) -> str:

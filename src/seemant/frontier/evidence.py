@@ -52,7 +52,7 @@ def serve_command(row: Row, nodes: str | None = None) -> list[str] | None:
     if not row["ref"]:
         return None
     command = ["seemant", "serve", row["ref"]]
-        if not row["adapter"]:
+    if not row["adapter"]:
         return command
     return [*command, "--adapter", f"{nodes}/{row['adapter']}" if nodes else row["adapter"]]
 

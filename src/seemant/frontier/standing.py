@@ -22,14 +22,22 @@ def standings(
     """Return, by subject: deployable, on_frontier, p_dominated, dominated_by, damaged, warnings.
 
     timed: latency and memory were measured, so they are axes and a candidate without them is
-    only shown. Quality that is missing in a language counts as the worst possible there.
+    only shown. Quality that is missing in a language counts as the worst possible there, and so
+    does that of a variant in a language that compression damaged: a lucky margin beats nobody.
     """
+    verdicts = {
+        c.subject: judge(c.kld, limit=config.kld_limit, ratio=config.kld_ratio) for c in candidates
+    }
     reasons = {c.subject: obstacles(c, timed=timed) for c in candidates}
     able = [c for c in candidates if not reasons[c.subject]]
     found: dict[str, dict[str, Any]] = {}
     if able:
         families = sorted({f for c in able for m in c.margins.values() for f in m})
         scores = score_array(able, languages, families)
+        for row, c in enumerate(able):
+            for lang in verdicts[c.subject].damaged:
+                if lang in languages:
+                    scores[row, languages.index(lang)] = np.nan
         costs = np.array([_costs(c, timed=timed) for c in able])
         means = resampled_means(scores, np.ones((1, len(families))))[0]
         beaten = dominates(np.concatenate([means, -costs], axis=1))
@@ -45,7 +53,7 @@ def standings(
             }
     shown: dict[str, Any] = {"deployable": False, "on_frontier": False, "p_dominated": None}
     for c in candidates:
-        verdict = judge(c.kld, limit=config.kld_limit, ratio=config.kld_ratio)
+        verdict = verdicts[c.subject]
         place = found.setdefault(c.subject, {**shown, "dominated_by": []})
         place["damaged"] = list(verdict.damaged)
         place["warnings"] = [*reasons[c.subject], *verdict.warnings]

@@ -28,7 +28,11 @@ def frontier_chart(
     if frame.y_range[0] < 0 < frame.y_range[1]:
         y = frame.y(0)
         zero = el("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="zero")
-    line = [row for _, row in _by_size(shown) if row["on_frontier"]]
+    line = [
+        row
+        for _, row in _by_size(shown)
+        if row["on_frontier"] and lang not in row.get("damaged", ())
+    ]
     path = " ".join(f"{_x(frame, row)},{frame.y(row['quality'][lang]['value'])}" for row in line)
     placed: list[tuple[float, float]] = []
     points = [_point(frame, key, row, lang, placed) for key, row in _by_size(shown)]

@@ -66,51 +66,60 @@ def run_study(
 def _run(
     study: Study, store: Path, folder: Path, say: Say, force: set[str], slots: int
 ) -> StudyDone:
-    waiting, artefacts, running = order(study), dict[str, Path](), list[_Running]()
+    waiting, running = order(study), list[_Running]()
+    ready, artefacts = dict[str, Job](), dict[str, Path]()
     n_run = 0
+
+    def done(name: str, path: Path, how: str) -> None:
+        artefacts[name] = path
+        link_node(folder, name, path)
+        say(f"{name}: {how}")
+
     try:
-        while waiting or running:
-            for name in list(waiting):
-                if any(need not in artefacts for need in needs(study, name)):
-                    continue
-                node = study.nodes[name]
-                inputs = node_inputs(node, artefacts, study)
-                artefact = artefact_folder(node, inputs, store)
-                if name not in force and is_whole(artefact):
-                    artefacts[name] = artefact
-                    link_node(folder, name, artefact)
-                    waiting.remove(name)
-                    say(f"{name}: already there")
-                    continue
-                want = slots if node.exclusive else min(node.slots, slots)
-                if sum(job.slots for job in running) + want > slots:
-                    continue  # an exclusive node takes all slots: it waits for an idle machine
-                job = Job(
-                    stage=node.stage,
-                    config=node.config.model_dump(mode="json"),
-                    inputs={r: (str(i.path), i.label, i.sha256) for r, i in inputs.items()},
-                    store=str(store),
-                    force=name in force,
-                )
-                running.append(_start(name, job, folder, want))
+        while waiting or ready or running:
+            for name in [n for n in waiting if all(m in artefacts for m in needs(study, n))]:
                 waiting.remove(name)
-                say(f"{name}: started ({len(artefacts)}/{len(study.nodes)} done)")
-            for job_running in [job for job in running if job.process.poll() is not None]:
-                running.remove(job_running)
-                path = _finish(job_running)
+                job, artefact = _ask(study, name, artefacts, store, name in force)
+                if is_whole(artefact) and not job.force:
+                    done(name, artefact, "already there")
+                else:
+                    ready[name] = job
+            for name in list(ready):
+                # An exclusive node takes all slots, so it waits for an idle machine.
+                node = study.nodes[name]
+                want = slots if node.exclusive else min(node.slots, slots)
+                if sum(each.slots for each in running) + want <= slots:
+                    running.append(_start(name, ready.pop(name), folder, want))
+                    say(f"{name}: started ({len(artefacts)}/{len(study.nodes)} done)")
+            for ended in [each for each in running if each.process.poll() is not None]:
+                running.remove(ended)
+                path = _finish(ended)
                 n_run += 1
-                artefacts[job_running.node] = path
-                link_node(folder, job_running.node, path)
-                seconds = time.monotonic() - job_running.started
-                say(f"{job_running.node}: done in {seconds:.0f} s")
+                done(ended.node, path, f"done in {time.monotonic() - ended.started:.0f} s")
             time.sleep(_LOOK_EVERY_S if running else 0.0)
     finally:
-        for job_running in running:
-            _stop(job_running)
+        for left in running:
+            _stop(left)
     write_state(folder, study, {name: artefacts[name] for name in study.nodes})
     reports = [name for name in study.nodes if study.nodes[name].stage == "report"]
     report = publish_report(folder, artefacts[reports[-1]]) if reports else None
     return StudyDone(folder, artefacts, n_run, report)
+
+
+def _ask(
+    study: Study, name: str, artefacts: dict[str, Path], store: Path, force: bool
+) -> tuple[Job, Path]:
+    """Return a node's job and the folder in which its answer lies or will lie."""
+    node = study.nodes[name]
+    inputs = node_inputs(node, artefacts, study)
+    job = Job(
+        stage=node.stage,
+        config=node.config.model_dump(mode="json"),
+        inputs={role: (str(i.path), i.label, i.sha256) for role, i in inputs.items()},
+        store=str(store),
+        force=force,
+    )
+    return job, artefact_folder(node, inputs, store)
 
 
 def _start(name: str, job: Job, folder: Path, slots: int) -> _Running:

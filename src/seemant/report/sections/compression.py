@@ -168,7 +168,8 @@ def _speed(
     names = {variant.name, subject_of(variant), str(_facts(variant).get("subject"))}
     for bench in of_stage(nodes, "bench"):
         names |= {role.partition("/")[2] for role, name in bench.needs if name == variant.name}
-    return next((m for m in speeds if m.metric == DECODE and m.subject in names), None)
+    own = [m for m in speeds if m.metric == DECODE and m.subject in names]
+    return next((m for m in own if m.origin == "measured"), next(iter(own), None))
 
 
 def _how(facts: Mapping[str, Any]) -> str:

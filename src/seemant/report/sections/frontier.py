@@ -36,8 +36,8 @@ def _frontier(found: Mapping[str, Any]) -> Html:
                 "Up is better, left is smaller. Bars are 95 % intervals over probe families. A "
                 "filled point is beaten by nothing deployable on all axes at once, a hollow one is "
                 "beaten, a dashed one is shown only and cannot be deployed; a red ✕ says that "
-                "compression damaged it in that language. A thin line joins the "
-                "points that nothing beats; where points would cover each other they are moved "
+                "compression damaged it in that language. A thin line joins the undamaged points "
+                "that nothing beats; where points would cover each other they are moved "
                 f"aside. Axes: {axes}. P(beaten): in which share of {found['resamples']:,} "
                 "resamples of the families some other candidate beats it.",
                 class_="note",
