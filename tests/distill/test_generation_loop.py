@@ -19,7 +19,7 @@ from seemant.distill.collect import canonical, collect, samples
 from seemant.distill.config import DistillConfig
 from seemant.distill.loop import generate
 from seemant.distill.plan import Slot, first_attempts, slots_of, task_of
-from seemant.distill.teachers import Reply, Task
+from seemant.distill.tasks import Reply, Task
 from seemant.distill.verdict import GARBAGE
 
 PARAGRAPHS = [

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,8 @@ from seemant.core.records import LANGUAGES, Lang
 from seemant.distill.examples import examples
 from seemant.distill.passages import passages
 from seemant.distill.prompts import completion_prompt, few_shot, open_cues, request
-from seemant.distill.teachers import Reply, ServerTeacher, Task, completion_teacher
+from seemant.distill.tasks import Reply, Task
+from seemant.distill.teachers import ServerTeacher, completion_teacher
 from seemant.distill.worker import serve
 from seemant.models.backends.protocol import Generation, Likelihood, Sampling
 
@@ -29,7 +31,7 @@ class Fake:
     def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[Likelihood]:
         self.contexts.append(context)
         if context.endswith("Answer:"):  # an answer is scored, after its question and without
-            nats = -1.0 if context.endswith(" is it?\nAnswer:") else -3.5
+            nats = -1.0 if context.endswith(" left a boat?\nAnswer:") else -3.5
             return [Likelihood(nats=nats, n_tokens=1, n_bytes=1) for _ in continuations]
         nats = self.free if context == completion_prompt("en", None) else self.given
         return [Likelihood(nats=nats[c.strip()], n_tokens=1, n_bytes=1) for c in continuations]
@@ -38,7 +40,7 @@ class Fake:
         self.prompts.append((prompt, sampling, tuple(stop)))
         if "too long" in prompt:
             raise InputError("does not fit")
-        text = " is it?\nAnswer: a thing"
+        text = " left a boat?\nAnswer: the green thing"
         return Generation(text=text, finish_reason="stop", n_prompt=5, n_new=5)
 
 
@@ -48,6 +50,7 @@ def task(text: str = "Tovi left.", *, lang: Lang = "en", rank: int = 0) -> Task:
         pair=0,
         attempt=rank,
         lang=lang,
+        paragraph="The thing that Tovi left is a green boat.",
         text=text,
         rank=rank,
         temperature=0.0,
@@ -83,11 +86,19 @@ def test_the_prompt_is_the_examples_then_the_passage_then_the_word() -> None:
     assert prompt == few_shot("en") + "Text: Tovi left.\nQuestion: What"
     assert sampling == Sampling(max_new_tokens=32, seed=7)
     assert "\n\n" in stop and "\nQuestion" in stop
-    assert reply == Reply("What is it?\nAnswer: a thing", "stop", 2.5)
+    assert reply == Reply("What left a boat?\nAnswer: the green thing", "stop", 2.5)
     assert backend.contexts[-2:] == [
-        few_shot("en") + "Text: Tovi left.\nQuestion: What is it?\nAnswer:",
+        few_shot("en") + "Text: Tovi left.\nQuestion: What left a boat?\nAnswer:",
         few_shot("en") + "Text: Tovi left.\nAnswer:",
     ]
+
+
+def test_a_pair_that_fails_anyway_costs_no_margin() -> None:
+    nats = {"Who": -1.0, "What": -2.0, "Where": -3.0}
+    backend = Fake(nats, nats)
+    other = replace(task(), paragraph="It rained.")
+    assert completion_teacher(backend)(other).margin is None  # type: ignore[arg-type]
+    assert not any(context.endswith("Answer:") for context in backend.contexts)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -120,7 +131,7 @@ def test_a_worker_answers_each_line_with_a_line_and_lives_on_after_a_bad_task() 
     lines = [json.dumps(each.as_dict()) + "\n" for each in tasks]
     serve(Fake(nats, nats), lines, answers)  # type: ignore[arg-type]
     first, second, third = map(json.loads, answers.getvalue().splitlines())
-    assert first["text"] == "Who is it?\nAnswer: a thing" and first["margin"] == 2.5
+    assert first["text"] == "Who left a boat?\nAnswer: the green thing" and first["margin"] == 2.5
     assert second == {"error": "does not fit", "where": None, "fix": None, "kind": "input"}
     assert third == first
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seemant.core.errors import InputError, WorldError
-from seemant.distill.teachers import Task
+from seemant.distill.tasks import Task
 from seemant.distill.worker_process import WorkerProcess
 
 TASK = Task(
@@ -18,6 +18,7 @@ TASK = Task(
     pair=0,
     attempt=0,
     lang="en",
+    paragraph="ನದಿ",
     text="ನದಿ",
     rank=0,
     temperature=0.0,

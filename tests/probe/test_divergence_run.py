@@ -14,7 +14,7 @@ from seemant.core.records import LANGUAGES, Paragraph
 from seemant.core.stage import Done, execute, file_input
 from seemant.formats.codes import save_codes
 from seemant.formats.gguf_read import open_gguf
-from seemant.formats.grids import Grid, fit, snap, value
+from seemant.formats.grids import Grid, fit, grouped, snap, value
 from seemant.models.backends.tiny import write_tiny
 from seemant.models.load import load_torch
 from seemant.probe import divergence_run
@@ -122,8 +122,9 @@ def test_a_model_does_not_diverge_from_its_own_file(room: Path, tmp_path: Path) 
 def test_a_torch_only_variant_has_the_weights_route_alone(room: Path, tmp_path: Path) -> None:
     name = "blk.0.attn_q.weight"
     matrix = open_gguf(room / "base.gguf").dequantize(name)
-    params = fit(matrix, Grid(8, 32, symmetric=False))
-    codes = snap(matrix, params)
+    groups = grouped(matrix, 32)
+    params = fit(groups, Grid(8, 32, symmetric=False))
+    codes = snap(groups, params)
     (tmp_path / "codes").mkdir()
     save_codes(tmp_path / "codes" / "codes.safetensors", {name: (codes, params)}, {})
     (tmp_path / "codes" / "variant.json").write_text('{"name": "rtn8"}', encoding="utf-8")

@@ -201,7 +201,7 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     assert _child(calm, 0.0).wait() == 0
     kills = 0
-    for n_calls in (7, 25, 37, 60):  # in the answers, the study's and twice in the likelihoods
+    for n_calls in (7, 25, 45):  # in the answers, the study's, the likelihoods
         child = _child(killed, 0.02)
         _wait_for_lines(killed / "calls", n_calls)
         os.kill(child.pid, signal.SIGKILL)

@@ -15,7 +15,7 @@ from typing import Any
 from seemant.core.errors import ServerDown
 from seemant.core.journal import Journal
 from seemant.distill.plan import Slot
-from seemant.distill.teachers import Asker
+from seemant.distill.tasks import Asker
 from seemant.distill.verdict import GARBAGE
 
 Entry = dict[str, Any]

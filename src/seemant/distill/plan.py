@@ -9,8 +9,7 @@ from seemant.core.records import Lang, Paragraph
 from seemant.core.seeds import derive_seed
 from seemant.distill.config import DistillConfig
 from seemant.distill.passages import passages
-from seemant.distill.teachers import Task
-from seemant.distill.verdict import Form
+from seemant.distill.tasks import Form, Task
 
 Key = tuple[str, int]
 
@@ -86,6 +85,7 @@ def task_of(slot: Slot, attempt: int, form: Form, config: DistillConfig) -> Task
         pair=slot.pair,
         attempt=attempt,
         lang=paragraph.lang,
+        paragraph=paragraph.text,
         text=text,
         rank=rank,
         temperature=temperature,

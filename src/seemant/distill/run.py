@@ -20,8 +20,9 @@ from seemant.distill.collect import canonical, collect, samples
 from seemant.distill.config import DistillConfig
 from seemant.distill.loop import Entry, generate
 from seemant.distill.plan import Slot, first_attempts, slots_of, task_of
-from seemant.distill.teachers import Asker, ServerTeacher
-from seemant.distill.verdict import Form, journal_entry
+from seemant.distill.tasks import Asker, Form
+from seemant.distill.teachers import ServerTeacher
+from seemant.distill.verdict import journal_entry
 from seemant.distill.worker_process import WorkerProcess
 from seemant.distill.yields import drops, speed, yields
 
@@ -45,7 +46,7 @@ def run(config: DistillConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
     def ask(asker: Asker, slot: Slot, attempt: int) -> Entry:
         task = task_of(slot, attempt, form, config)
-        return journal_entry(task, slot.paragraph.text, asker.ask(task), form)
+        return journal_entry(task, asker.ask(task), form)
 
     with Journal(out / "journal.jsonl") as journal:
         todo = first_attempts(slots, journal.entries, config)

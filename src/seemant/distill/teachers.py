@@ -1,11 +1,10 @@
 """The two kinds of teacher: a base model that continues examples, a server that is asked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
 
 from seemant.core.records import Lang
-from seemant.distill.parse import parse_completion
+from seemant.distill.checks import judge
 from seemant.distill.prompts import (
     answer_prompt,
     completion_prompt,
@@ -13,56 +12,8 @@ from seemant.distill.prompts import (
     open_cues,
     request,
 )
-from seemant.models.backends.protocol import Backend, FinishReason, Sampling
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One question to a teacher: the `attempt`-th time that a pair of a paragraph is asked for.
-
-    text: what the teacher reads. rank: which kind of question, 0 the likeliest (base models).
-    """
-
-    paragraph_id: str
-    pair: int
-    attempt: int
-    lang: Lang
-    text: str
-    rank: int
-    temperature: float
-    max_new_tokens: int
-    seed: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the task as JSON carries it to a worker."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a teacher wrote; a base model's text begins with the question word.
-
-    margin: by how many nats the question makes the answer likelier, given the passage; None where
-        the teacher cannot say or there is no pair.
-    """
-
-    text: str
-    finish_reason: FinishReason
-    margin: float | None = None
-
-
-class Asker(Protocol):
-    """A place where tasks are answered, one at a time: a worker process, a connection."""
-
-    def ask(self, task: Task) -> Reply:
-        """Return the teacher's reply.
-
-        Raises:
-            ServerDown, WorldError: there is none.
-        """
-
-    def close(self) -> None:
-        """Let go of the place; an answer under way is given up."""
+from seemant.distill.tasks import Reply, Task, candidate_in
+from seemant.models.backends.protocol import Backend, Sampling
 
 
 def completion_teacher(backend: Backend) -> Callable[[Task], Reply]:
@@ -74,8 +25,9 @@ def completion_teacher(backend: Backend) -> Callable[[Task], Reply]:
     conditional PMI of Holtzman et al., arXiv 2104.08315, equation 4. `rank` counts down that
     order. Greedy, so the same task gives the same reply in every process.
 
-    The margin of a reply is log p(answer | passage, question) - log p(answer | passage): near or
-    below zero the answer is what the model says of this passage anyway, whatever it is asked.
+    The margin of a pair that passes every other check is
+    log p(answer | passage, question) - log p(answer | passage): near or below zero the answer is
+    what the model says of this passage anyway, whatever it is asked.
     """
     free: dict[Lang, dict[str, float]] = {}  # log p(word | examples), once a language
 
@@ -103,12 +55,12 @@ def completion_teacher(backend: Backend) -> Callable[[Task], Reply]:
             ),
             completion_stops(task.lang),
         )
-        text = word + made.text
-        return Reply(text, made.finish_reason, margin(task, text))
+        reply = Reply(word + made.text, made.finish_reason)
+        return replace(reply, margin=margin(task, reply))
 
-    def margin(task: Task, text: str) -> float | None:
-        pair = parse_completion(text, task.lang)
-        if pair is None:
+    def margin(task: Task, reply: Reply) -> float | None:
+        pair = candidate_in(task, reply, "completion")
+        if pair is None or judge(pair)[1]:
             return None
         asked = answer_prompt(task.lang, task.text, pair.question)
         unasked = answer_prompt(task.lang, task.text, None)

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from seemant.core.errors import SeemantError
-from seemant.distill.teachers import Task, completion_teacher
+from seemant.distill.tasks import Task
+from seemant.distill.teachers import completion_teacher
 from seemant.models.backends.protocol import Backend
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from seemant.core.errors import InputError, SeemantError, WorldError
-from seemant.distill.teachers import Reply, Task
+from seemant.distill.tasks import Reply, Task
 
 COMMAND = (sys.executable, "-m", "seemant.distill.worker")
 _LEAVE_S = 5.0

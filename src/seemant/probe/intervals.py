@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit  # scipy.stats takes a second to import
 
 from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
 
@@ -47,7 +47,7 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Inter
     mean, error, n_clusters = _mean_and_error(x, clusters)
     if n_clusters < MIN_CLUSTERS:
         return Interval(mean, None, None, TOO_FEW, len(x), n_clusters)
-    half = float(stats.t.ppf(LEVEL, n_clusters - 1)) * error
+    half = float(stdtrit(n_clusters - 1, LEVEL)) * error
     return Interval(mean, mean - half, mean + half, "cluster t, 95 %", len(x), n_clusters)
 
 
@@ -81,7 +81,7 @@ def wilson(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval:
         return Interval(p, None, None, TOO_FEW, n, n_clusters)
     iid = p * (1 - p) / n
     n_eff = min(float(n), n * iid / error**2) if iid > 0 and error > 0 else float(n_clusters)
-    t = float(stats.t.ppf(LEVEL, n_clusters - 1))
+    t = float(stdtrit(n_clusters - 1, LEVEL))
     centre = p + t * t / (2 * n_eff)
     half = t * math.sqrt(p * (1 - p) / n_eff + t * t / (4 * n_eff * n_eff))
     scale = 1 + t * t / n_eff

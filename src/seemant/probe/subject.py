@@ -1,6 +1,6 @@
 """What the measurements call a model, and which file of it an engine opens."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from seemant.core.errors import InputError
 from seemant.core.jsonl import read_json
@@ -10,14 +10,15 @@ MODEL_NAME, VARIANT_NAME = "model.gguf", "variant.json"
 
 
 def subject_of(model: Input, adapter: Input | None, variant: Input | None = None) -> str:
-    """Return "gemma-3-270m", "gemma-3-270m+lora", "gemma-3-270m+lora/q4_0-g32", ..."""
-    name = model.label.partition("#")[2] or model.label.rpartition(":")[2]
-    name = Path(name).name.removesuffix(".gguf") or "model"
-    if adapter is not None:
-        name += "+lora"
-    if variant is not None:
-        name += f"/{variant_facts(variant.path).get('name') or Path(variant.label).name}"
-    return name
+    """Return "gemma-3-270m", "gemma-3-270m+lora", "gemma-3-270m+lora/q4_0-g32", ...
+
+    A compress artefact says itself what it is, whichever role it comes in.
+    """
+    own = variant_facts((variant or model).path)
+    if named := own.get("subject"):
+        return str(named)
+    name = _short(model.label) + ("+lora" if adapter is not None else "")
+    return f"{name}/{own.get('name') or Path(variant.label).name}" if variant else name
 
 
 def variant_facts(folder: Path) -> dict[str, object]:
@@ -42,3 +43,11 @@ def model_file(model: Input) -> Path:
             fix="probe a variant with a model.gguf, or measure its divergence instead",
         )
     return model.path
+
+
+def _short(label: str) -> str:
+    """Return a model's name from its reference; a file called model.gguf is named by its folder."""
+    path = PurePath(label.partition("#")[2] or label.partition(":")[2] or label)
+    if path.stem == "model" and len(path.parts) > 1:
+        path = path.parent
+    return path.name.partition("@")[0].removesuffix(".gguf") or label
