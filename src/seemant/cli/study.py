@@ -120,7 +120,7 @@ def status(study: str, *, set_: Sets = None, store: Path = STORE, json: bool = F
 
 
 @app.command
-def report(study: str, *, store: Path = STORE) -> None:
+def report(study: str, *, store: Path = STORE, json: bool = False) -> None:
     """Print where a finished study's report lies.
 
     Example: seemant study report quick
@@ -128,7 +128,7 @@ def report(study: str, *, store: Path = STORE) -> None:
     page = store / load_study(study).name / "report.html"
     if not page.is_file():
         raise BadFile("no report yet", where=str(page), fix=f"seemant study run {study}")
-    print(page)
+    print(jsonlib.dumps({"report": str(page)}) if json else page)
 
 
 @app.command

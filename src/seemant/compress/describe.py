@@ -16,7 +16,7 @@ from seemant.compress.plan import EMBEDDING, HEAD, TensorPlan
 from seemant.compress.source import Source
 from seemant.core.hashing import json_sha256
 from seemant.core.stage import Inputs
-from seemant.formats.packing import CONTAINERS, container_of
+from seemant.formats.packing import BLOCK, CONTAINERS, container_of
 
 OUTER = (EMBEDDING, HEAD)
 
@@ -36,6 +36,9 @@ def variant(
     on_reference_grid: most block weights meet the base file's own grid again, so that their
         small error is an artefact of the base; `embedding_on_reference_grid` says so of the
         embedding.
+    nested_in_reference_grid: every second point of the base file's own grid falls half-way between
+        two points of this one, so that its error is larger than it would be on any model that was
+        never quantised (Q5_0 puts a group's largest weight on -16, Q4_0 on -8: d4 = 2 d5).
     bits_per_weight_file: 8 x the whole file / unique weights, header included.
     bits_per_weight_ideal: of codes and scales alone, as if a layout of that width existed.
     """
@@ -60,6 +63,7 @@ def variant(
         "torch_only": container is None,
         "on_reference_grid": _mostly_on_grid(tensors, accounts, outer=False),
         "embedding_on_reference_grid": _mostly_on_grid(tensors, accounts, outer=True),
+        "nested_in_reference_grid": _mostly_nested(config, tensors, accounts),
         "reference": "dequantised file" + (" + adapter, merged in fp32" if adapter else ""),
         "file": written.name,
         "file_bytes": file_bytes,
@@ -114,6 +118,19 @@ def _mostly_on_grid(
     total = sum(accounts[name].n_weights for name in chosen)
     on = sum(accounts[name].n_weights for name, e in chosen.items() if e["on_reference_grid"])
     return on > total / 2
+
+
+def _mostly_nested(
+    config: CompressConfig,
+    tensors: Mapping[str, dict[str, Any]],
+    accounts: Mapping[str, TensorAccount],
+) -> bool:
+    if not config.symmetric or config.group != BLOCK or config.bits >= 5:
+        return False
+    blocks = {name: entry for name, entry in tensors.items() if name not in OUTER}
+    total = sum(accounts[name].n_weights for name in blocks)
+    nested = sum(accounts[name].n_weights for name, e in blocks.items() if e["stored"] == "Q5_0")
+    return nested > total / 2
 
 
 def _errors(

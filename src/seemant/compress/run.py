@@ -89,6 +89,7 @@ _CONDITIONS = (
     "torch_only",
     "on_reference_grid",
     "embedding_on_reference_grid",
+    "nested_in_reference_grid",
     "reference",
 )
 

@@ -65,7 +65,8 @@ def validate(kind: type[C], value: Any, *, where: str, lines: dict[Key, int], at
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that is unknown explains one that is missing: it is named first.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         key = (*at, *first["loc"])
         place = f"{where}:{_line(lines, key)}" if lines else where
         dotted = ".".join(str(part) for part in key) or "(the whole file)"

@@ -71,6 +71,11 @@ def _warnings(variant: Mapping[str, Any]) -> list[str]:
             "The base file was stored on the very grid of this variant: that it loses nothing "
             "against the base is an artefact of the base, not a merit of the method."
         )
+    if variant.get("nested_in_reference_grid"):
+        said.append(
+            "Half of the base file's own grid points fall midway between two points of this "
+            "variant's grid: its error is larger than it would be on a model never quantised."
+        )
     if variant.get("embedding_bits", 8) < 8:
         said.append(
             f"The embedding has {variant['embedding_bits']} bits. In small multilingual models "

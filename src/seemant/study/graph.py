@@ -35,3 +35,15 @@ def dependents(study: Study, names: Iterable[str]) -> set[str]:
         if any(need in found for need in needs(study, name)):
             found.add(name)
     return found - set(names)
+
+
+def urgency(study: Study) -> dict[str, float]:
+    """Return for each node the expected seconds of the longest chain from its start to the end.
+
+    Of the nodes that could start, the most urgent goes first: critical-path list scheduling.
+    """
+    found: dict[str, float] = {}
+    for name in reversed(order(study)):
+        behind = [found[other] for other in found if name in needs(study, other)]
+        found[name] = study.nodes[name].expect.seconds + max(behind, default=0.0)
+    return found

@@ -9,7 +9,7 @@ from seemant.core.machine import cores
 from seemant.core.manifest import load_manifest
 from seemant.core.refs import SCHEMES
 from seemant.models.carriers import pending_downloads
-from seemant.study.graph import needs, order
+from seemant.study.graph import needs, order, urgency
 from seemant.study.resume import finished
 from seemant.study.spec import Study
 
@@ -69,7 +69,7 @@ def plan(study: Study, store: Path) -> Plan:
     waiting = [row for row in rows if not row.done]
     return Plan(
         rows=rows,
-        wall_s=round(_wall(waiting, cores()), 1),
+        wall_s=round(_wall(waiting, urgency(study), cores()), 1),
         memory_mb=sum(sorted((row.memory_mb for row in waiting), reverse=True)[: cores()]),
         disk_mb=sum(row.disk_mb for row in waiting),
         downloads=_downloads(study),
@@ -77,19 +77,22 @@ def plan(study: Study, store: Path) -> Plan:
     )
 
 
-def _wall(rows: list[PlanRow], slots: int) -> float:
-    """Return the wall time of a list schedule on `slots` cores: the executor's own rule."""
-    end: dict[str, float] = {}
-    free = [0.0] * slots
-    for row in rows:
-        ready = max((end.get(name, 0.0) for name in row.needs), default=0.0)
-        want = slots if row.exclusive else min(row.slots, slots)
-        free.sort()
-        start = max(ready, free[want - 1])
-        for index in range(want):
-            free[index] = start + row.seconds
-        end[row.node] = start + row.seconds
-    return max(end.values(), default=0.0)
+def _wall(rows: list[PlanRow], urgent: dict[str, float], slots: int) -> float:
+    """Return the wall time of the executor's own rule: of what could start, the most urgent."""
+    names = {row.node for row in rows}
+    waiting, running = list(rows), list[tuple[float, PlanRow, int]]()
+    ended, clock = set[str](), 0.0
+    while waiting or running:
+        for row in sorted(waiting, key=lambda each: -urgent[each.node]):
+            want = slots if row.exclusive else min(row.slots, slots)
+            ready = all(need in ended or need not in names for need in row.needs)
+            if ready and sum(used for _, _, used in running) + want <= slots:
+                running.append((clock + row.seconds, row, want))
+                waiting.remove(row)
+        clock, row, _ = soonest = min(running, key=lambda each: each[0])
+        running.remove(soonest)
+        ended.add(row.node)
+    return clock
 
 
 def _downloads(study: Study) -> dict[str, int]:

@@ -15,7 +15,7 @@ from seemant.core.machine import cores
 from seemant.core.manifest import is_whole
 from seemant.core.process import child_environment
 from seemant.study.folder import link_node, publish_report, study_folder, write_state
-from seemant.study.graph import needs, order
+from seemant.study.graph import needs, order, urgency
 from seemant.study.node import Job
 from seemant.study.resume import artefact_folder, node_inputs
 from seemant.study.spec import Study
@@ -67,7 +67,7 @@ def _run(
     study: Study, store: Path, folder: Path, say: Say, force: set[str], slots: int
 ) -> StudyDone:
     waiting, running = order(study), list[_Running]()
-    ready, artefacts = dict[str, Job](), dict[str, Path]()
+    ready, artefacts, urgent = dict[str, Job](), dict[str, Path](), urgency(study)
     n_run = 0
 
     def done(name: str, path: Path, how: str) -> None:
@@ -84,7 +84,7 @@ def _run(
                     done(name, artefact, "already there")
                 else:
                     ready[name] = job
-            for name in list(ready):
+            for name in sorted(ready, key=lambda each: -urgent[each]):
                 # An exclusive node takes all slots, so it waits for an idle machine.
                 node = study.nodes[name]
                 want = slots if node.exclusive else min(node.slots, slots)

@@ -197,6 +197,8 @@ def _marks(facts: Mapping[str, Any]) -> Html:
     if facts.get("on_reference_grid") or facts.get("embedding_on_reference_grid"):
         part = "" if facts.get("on_reference_grid") else " (embedding)"
         marks.append(el("span", f"artefact{part}", class_="mark"))
+    if facts.get("nested_in_reference_grid"):
+        marks.append(el("span", "nested", class_="mark"))
     return join(marks, " ")
 
 
@@ -208,6 +210,9 @@ def _marks_legend() -> Html:
         el("span", "torch only", class_="mark"),
         " no runtime's file holds it, so it has no latency. ",
         el("span", "artefact", class_="mark"),
-        " the base file's own grid is met again, so its small error says nothing of the method.",
+        " the base file's own grid is met again, so its small error says nothing of the method. ",
+        el("span", "nested", class_="mark"),
+        " half of the base file's own grid points fall midway between two of this one's: the error "
+        "is larger than on a model that was never quantised.",
         class_="note",
     )
