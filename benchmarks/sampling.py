@@ -34,7 +34,7 @@ PLATE_BYTES = 1 << 26
 
 # True: `python -m seemant corpus sample`, with everything that the command writes.
 # False: the sampler alone as a program, which prints its lines as shuf does.
-WHOLE_COMMAND = False
+WHOLE_COMMAND = True
 PROGRAM = """
 import sys
 from pathlib import Path

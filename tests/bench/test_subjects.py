@@ -63,3 +63,13 @@ def test_a_layer_may_have_its_own_number_of_heads() -> None:
         "x.attention.key_length": 32,
     }
     assert kv_bytes(metadata) == 2 * 7 * (32 + 16)
+
+
+def test_an_adapter_of_another_base_is_refused(tiny_gguf: Path, tmp_path: Path) -> None:
+    (tmp_path / "student.json").write_text(json.dumps({"base": "other", "base_sha256": "9"}))
+    inputs = {
+        "variant/a": Input(tiny_gguf, "tiny", "1"),
+        "adapter/a": Input(tmp_path, "train:1", "2"),
+    }
+    with pytest.raises(BadFile, match="trained on other"):
+        subjects_of(inputs)

@@ -1,5 +1,6 @@
 """The command line starts without torch, and answers wrong use with exit 2."""
 
+import re
 import subprocess
 import sys
 
@@ -37,11 +38,15 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert done.returncode == 0
     text = done.stdout
     if "COMMAND" in text.splitlines()[0]:  # a group: ask each of its commands
-        inner = [line.split()[1] for line in text.splitlines() if line.startswith("│ ")]
-        for sub in (word for word in inner if not word.startswith("-")):
-            assert f"Example: seemant {name}" in run(name, sub, "--help").stdout
+        inner = re.findall(r"^│ ([a-z]+)  ", text, flags=re.MULTILINE)
+        assert inner
+        for sub in inner:
+            said = run(name, sub, "--help").stdout
+            assert f"Example: seemant {name}" in said
+            assert "--json" in said
     else:
         assert f"Example: seemant {name}" in text
+        assert "--json" in text
 
 
 @pytest.mark.parametrize(

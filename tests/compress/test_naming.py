@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from seemant.compress.config import CompressConfig
-from seemant.compress.naming import quantisation_note, short_name, subject_of
+from seemant.compress.naming import quantisation_note, subject_of
 
 
 @pytest.mark.parametrize(
@@ -39,20 +39,6 @@ def test_different_settings_have_different_names() -> None:
         for e in (4, 8)
     }
     assert len(names) == 7 * 3 * 2 * 2
-
-
-@pytest.mark.parametrize(
-    ("label", "name"),
-    [
-        ("embedded:gemma-3-270m", "gemma-3-270m"),
-        ("hf:Qwen/Qwen2.5-0.5B@abc", "Qwen2.5-0.5B"),
-        ("path:/x/smollm2/model.gguf", "smollm2"),
-        ("path:/x/tiny.gguf", "tiny"),
-        ("gemma", "gemma"),
-    ],
-)
-def test_a_model_is_called_by_its_short_name(label: str, name: str) -> None:
-    assert short_name(label) == name
 
 
 def test_subjects_say_base_adapter_and_variant() -> None:

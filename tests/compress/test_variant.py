@@ -41,7 +41,11 @@ ROWS = [  # settings, container, simulated
 
 @pytest.mark.parametrize(("settings", "container", "simulated"), ROWS)
 def test_the_file_holds_the_nearest_values_and_nothing_else(
-    tiny_model: Make, compress: Run, settings: dict[str, Any], container: str, simulated: bool
+    tiny_model: Callable[..., Path],
+    compress: Run,
+    settings: dict[str, Any],
+    container: str,
+    simulated: bool,
 ) -> None:
     base = open_gguf(tiny_model())
     done = compress(base.path, **settings)
@@ -62,7 +66,9 @@ def test_the_file_holds_the_nearest_values_and_nothing_else(
         np.testing.assert_array_equal(file.dequantize(name), expected)
 
 
-def test_eight_bits_asymmetric_is_for_torch_only(tiny_model: Make, compress: Run) -> None:
+def test_eight_bits_asymmetric_is_for_torch_only(
+    tiny_model: Callable[..., Path], compress: Run
+) -> None:
     base = open_gguf(tiny_model())
     done = compress(base.path, bits=8, group=None, symmetric=False)
     assert not (done.path / "model.gguf").exists()
@@ -79,7 +85,7 @@ def test_eight_bits_asymmetric_is_for_torch_only(tiny_model: Make, compress: Run
 
 
 def test_the_adapter_is_merged_before_rounding(
-    tiny_model: Make, tiny_adapter: tuple[Path, np.ndarray], compress: Run
+    tiny_model: Callable[..., Path], tiny_adapter: tuple[Path, np.ndarray], compress: Run
 ) -> None:
     folder, delta = tiny_adapter
     base = open_gguf(tiny_model(stored="Q5_0"))
@@ -96,7 +102,7 @@ def test_the_adapter_is_merged_before_rounding(
 
 
 def test_the_tokenizer_and_template_travel_and_the_change_is_said(
-    tiny_model: Make, compress: Run
+    tiny_model: Callable[..., Path], compress: Run
 ) -> None:
     base = open_gguf(tiny_model())
     file = open_gguf(compress(base.path).path / "model.gguf")
@@ -110,14 +116,14 @@ def test_the_tokenizer_and_template_travel_and_the_change_is_said(
     assert "rtn, 4 bits, group 32" in file.metadata["seemant.quantisation"]
 
 
-def test_gguf_py_reads_the_file(tiny_model: Make, compress: Run) -> None:
+def test_gguf_py_reads_the_file(tiny_model: Callable[..., Path], compress: Run) -> None:
     done = compress(tiny_model(), bits=4)
     reader = GGUFReader(done.path / "model.gguf")
     assert {t.name for t in reader.tensors} == set(open_gguf(done.path / "model.gguf").tensors)
 
 
 def test_bits_a_weight_count_the_whole_file_and_every_weight_once(
-    tiny_model: Make, compress: Run
+    tiny_model: Callable[..., Path], compress: Run
 ) -> None:
     base = open_gguf(tiny_model())
     done = compress(base.path, bits=4)
@@ -133,7 +139,9 @@ def test_bits_a_weight_count_the_whole_file_and_every_weight_once(
     assert measured["bits_per_weight_ideal"].value == pytest.approx(ideal, abs=1e-12)
 
 
-def test_relative_errors_are_those_of_the_values(tiny_model: Make, compress: Run) -> None:
+def test_relative_errors_are_those_of_the_values(
+    tiny_model: Callable[..., Path], compress: Run
+) -> None:
     base = open_gguf(tiny_model())
     done = compress(base.path, bits=3)
     weights = variant_weights(done.path, base.path)
@@ -164,7 +172,7 @@ def test_relative_errors_are_those_of_the_values(tiny_model: Make, compress: Run
     ],
 )
 def test_a_row_on_the_files_own_grid_is_marked(
-    tiny_model: Make,
+    tiny_model: Callable[..., Path],
     compress: Run,
     stored: str,
     settings: dict[str, Any],
@@ -179,7 +187,7 @@ def test_a_row_on_the_files_own_grid_is_marked(
 
 
 def test_a_rounded_model_stored_as_floats_is_found_out(
-    tiny_model: Make, compress: Run, tmp_path: Path
+    tiny_model: Callable[..., Path], compress: Run, tmp_path: Path
 ) -> None:
     from seemant.formats.gguf_write import TensorData, write_gguf
 
@@ -195,7 +203,7 @@ def test_a_rounded_model_stored_as_floats_is_found_out(
 
 
 def test_the_same_question_gives_the_same_bytes(
-    tiny_model: Make, compress: Run, tmp_path: Path
+    tiny_model: Callable[..., Path], compress: Run, tmp_path: Path
 ) -> None:
     model = tiny_model()
     first = {p.name: sha256(p) for p in compress(model).path.iterdir() if p.suffix != ".jsonl"}
@@ -206,34 +214,40 @@ def test_the_same_question_gives_the_same_bytes(
     assert first == again
 
 
-def test_an_untied_head_gets_the_embeddings_grid(tiny_model: Make, compress: Run) -> None:
+def test_an_untied_head_gets_the_embeddings_grid(
+    tiny_model: Callable[..., Path], compress: Run
+) -> None:
     head = np.random.default_rng(3).standard_normal((40, 64)).astype(np.float32)
     done = compress(tiny_model(extra={"output.weight": head}), bits=4, embedding_bits=8)
     file = open_gguf(done.path / "model.gguf")
     assert file.tensors["output.weight"].type_name == "Q8_0"
 
 
-def test_a_group_that_does_not_divide_some_row_is_refused(tiny_model: Make, compress: Run) -> None:
+def test_a_group_that_does_not_divide_some_row_is_refused(
+    tiny_model: Callable[..., Path], compress: Run
+) -> None:
     with pytest.raises(BadConfig, match="group 64 does not divide a row of 96") as caught:
         compress(tiny_model(), group=64)
     assert "blk.0.ffn_down.weight" in str(caught.value)
     assert "groups that divide it: 32" in str(caught.value)
 
 
-def test_an_unknown_architecture_names_its_tensors(tiny_model: Make, compress: Run) -> None:
+def test_an_unknown_architecture_names_its_tensors(
+    tiny_model: Callable[..., Path], compress: Run
+) -> None:
     with pytest.raises(BadFile, match="'mamba' cannot be placed") as caught:
         compress(tiny_model(architecture="mamba"))
     assert "token_embd.weight" in str(caught.value)
 
 
-def test_a_tensor_without_a_place_is_named(tiny_model: Make, compress: Run) -> None:
+def test_a_tensor_without_a_place_is_named(tiny_model: Callable[..., Path], compress: Run) -> None:
     extra = {"blk.0.ssm_conv1d.weight": np.zeros((4, 64), np.float32)}
     with pytest.raises(BadFile, match=r"blk\.0\.ssm_conv1d\.weight"):
         compress(tiny_model(extra=extra))
 
 
 def test_weights_that_are_no_numbers_leave_no_file(
-    tiny_model: Make, compress: Run, tmp_path: Path
+    tiny_model: Callable[..., Path], compress: Run, tmp_path: Path
 ) -> None:
     bad = np.ones((64, 64), np.float32)
     bad[3, 3] = np.inf
@@ -244,7 +258,7 @@ def test_weights_that_are_no_numbers_leave_no_file(
     assert not list((tmp_path / "runs").rglob("*model.gguf*"))
 
 
-def test_a_truncated_model_is_refused(tiny_model: Make, compress: Run) -> None:
+def test_a_truncated_model_is_refused(tiny_model: Callable[..., Path], compress: Run) -> None:
     model = tiny_model()
     model.write_bytes(model.read_bytes()[:-500])
     with pytest.raises(BadFile, match="truncated or damaged GGUF"):
@@ -259,7 +273,7 @@ def test_a_folder_is_refused_with_what_to_do(compress: Run, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("settings", [{"bits": 4}, {"bits": 8, "symmetric": False}])
 def test_a_full_disk_leaves_nothing_half_written_and_the_same_call_goes_on(
-    tiny_model: Make,
+    tiny_model: Callable[..., Path],
     compress: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -285,7 +299,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_same_call_goes_on(
 
 
 def test_a_file_with_other_integers_is_an_error_of_ours(
-    tiny_model: Make, compress: Run, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Callable[..., Path], compress: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from seemant.formats import packing
 
@@ -321,3 +335,23 @@ def test_gemma_in_four_bits_loads_in_llama_cpp_and_goes_on_writing(
     with open_backend(done.path / "model.gguf", threads=1, context=128) as backend:
         text = backend.generate("The capital of France is", Sampling(max_new_tokens=6)).text
     assert any(letter.isalpha() for letter in text)
+
+
+def test_an_adapter_of_another_base_is_refused(
+    tiny_model: Callable[..., Path],
+    tiny_adapter: tuple[Path, np.ndarray],
+    compress: Callable[..., Done],
+) -> None:
+    adapter, _ = tiny_adapter
+    facts = {"base": "embedded:other", "base_sha256": "0" * 64}
+    (adapter / "student.json").write_text(json.dumps(facts))
+    with pytest.raises(BadFile, match="trained on embedded:other"):
+        compress(tiny_model(), adapter=adapter)
+
+
+def test_an_artefact_s_model_can_be_compressed_again(
+    tiny_model: Callable[..., Path], compress: Callable[..., Done]
+) -> None:
+    first = compress(tiny_model(), bits=8)
+    again = compress(first.path, bits=8)
+    assert (again.path / "model.gguf").is_file()

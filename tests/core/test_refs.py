@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from seemant.core.errors import UnknownModel
-from seemant.core.refs import ModelRef, parse_ref
+from seemant.core.refs import ModelRef, parse_ref, short_name
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,31 @@ def test_a_wrong_reference_shows_the_right_form(text: str, hint: str) -> None:
         parse_ref(text)
     assert caught.value.fix and hint in caught.value.fix
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("embedded:gemma-3-270m", "gemma-3-270m"),
+        ("hf:Qwen/Qwen2.5-0.5B@abc", "Qwen2.5-0.5B"),
+        ("path:/x/foo/model.gguf", "foo"),
+        ("path:/x/tiny.gguf", "tiny"),
+        ("path:/x/a@b.gguf", "a@b"),
+        ("path:/x/model", "model"),
+        ("run:runs/compress/0123", "0123"),
+        ("run:runs/compress/0123/", "0123"),
+        ("openai:http://127.0.0.1:1/v1#Qwen/qwen", "qwen"),
+        ("train:0123", "0123"),
+        ("local.gguf", "local"),
+        ("gemma", "gemma"),
+    ],
+)
+def test_a_model_has_one_short_name(ref: str, name: str) -> None:
+    assert short_name(ref) == name
+
+
+def test_a_bare_file_and_a_dot_are_called_by_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert short_name("path:model.gguf") == short_name("path:.") == tmp_path.name

@@ -173,3 +173,92 @@ def test_kill_9_leaves_work_to_resume_and_no_manifest(tmp_path: Path) -> None:
     entries = [json.loads(line) for line in (Path(last) / "journal.jsonl").read_text().splitlines()]
     assert [e["i"] for e in entries] == list(range(40))
     assert is_whole(folder)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_foreign_folder_is_neither_filled_nor_emptied(tmp_path: Path, force: bool) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "letter.txt").write_text("dear")
+    (home / "config.json").write_text('{"model_type": "llama"}')  # of another tool
+    with pytest.raises(BadFile, match="something else") as caught:
+        execute(STAGE, Toy(), {}, store=tmp_path, out=home, force=force)
+    assert caught.value.exit_code == 2
+    assert sorted(path.name for path in home.iterdir()) == ["config.json", "letter.txt"]
+
+
+def test_hidden_files_of_others_survive_force(tmp_path: Path) -> None:
+    (tmp_path / "out" / ".git").mkdir(parents=True)
+    done = execute(STAGE, Toy(), {}, store=tmp_path, out=tmp_path / "out", force=True)
+    assert is_whole(done.path)
+    assert (tmp_path / "out" / ".git").is_dir()
+
+
+def broken(config: Toy, inputs: Inputs, out: Path) -> list[Measurement]:
+    (out / "half.txt").write_text(config.word)
+    (out / f".result.txt.{2**22 + 1}.tmp").write_text("torn")
+    raise KeyboardInterrupt
+
+
+BROKEN = Stage(name="toy", version=1, config=Toy, run=broken, roles={"text": "text?"})
+
+
+def test_unfinished_work_is_not_gone_on_with_for_another_question(tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    with pytest.raises(KeyboardInterrupt):
+        execute(BROKEN, Toy(word="a"), {}, store=tmp_path, out=out)
+    with pytest.raises(BadFile, match="another question"):
+        execute(STAGE, Toy(word="b"), {}, store=tmp_path, out=out)
+    assert (out / "half.txt").read_text() == "a"
+    assert not execute(STAGE, Toy(word="a"), {}, store=tmp_path, out=out).reused
+    forced = execute(STAGE, Toy(word="b"), {}, store=tmp_path, out=out, force=True)
+    assert {f.path for f in forced.manifest.files} == {"config.json", "events.jsonl", "result.txt"}
+
+
+def test_temporaries_of_killed_runs_are_removed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        execute(BROKEN, Toy(), {}, store=tmp_path)
+    done = execute(STAGE, Toy(), {}, store=tmp_path)
+    assert not list(done.path.rglob("*.tmp"))
+
+
+def test_without_files_the_measurements_are_the_content(tmp_path: Path) -> None:
+    readings = iter([1.0, 2.0])
+
+    def measure(config: Toy, inputs: Inputs, out: Path) -> list[Measurement]:
+        return [exact("toy", "ttft", next(readings), "ms")]
+
+    stage = Stage(name="bench", version=1, config=Toy, run=measure, roles={})
+    first = execute(stage, Toy(), {}, store=tmp_path)
+    known = first.as_input("x").sha256
+    assert known == file_input(first.path).sha256
+    again = execute(stage, Toy(), {}, store=tmp_path, force=True)
+    assert again.as_input("x").sha256 != known
+
+
+def test_what_a_model_is_called_is_part_of_the_question_and_no_other_label(tmp_path: Path) -> None:
+    roles = {"model": "model", "text": "text?", "variant/*": "model"}
+    stage = Stage(name="toy", version=1, config=Toy, run=run, roles=roles)
+    file = tmp_path / "m.gguf"
+    file.write_text("weights")
+
+    def asked(role: str, label: str) -> str:
+        return identity(stage, Toy(), {role: file_input(file, label)})
+
+    assert asked("model", "embedded:gemma-3-270m") != asked("model", "path:m.gguf")
+    assert asked("variant/a", "embedded:gemma-3-270m") != asked("variant/a", "path:m.gguf")
+    assert asked("text", "one") == asked("text", "two")
+
+
+def test_shipped_data_is_part_of_the_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seemant.core.stage.__file__", str(tmp_path / "core" / "stage.py"))
+    (tmp_path / "toy").mkdir()
+    stage = Stage(name="toy", version=1, config=Toy, run=run, roles={}, data=("toy/*.txt",))
+    with pytest.raises(BadFile, match="missing from this installation"):
+        identity(stage, Toy(), {})
+    (tmp_path / "toy" / "words.txt").write_text("one")
+    before = identity(stage, Toy(), {})
+    (tmp_path / "toy" / "words.txt").write_text("two!")
+    assert identity(stage, Toy(), {}) != before

@@ -21,7 +21,7 @@ def test_a_huge_file_is_known_by_size_time_and_spread_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WHOLE_UP_TO_BYTES", 1000)
-    monkeypatch.setattr(module, "_BLOCK_BYTES", 10)
+    monkeypatch.setattr("seemant.core.hashing._BLOCK_BYTES", 10)
     path = tmp_path / "a.txt"
     seen = set()
     changes = [b"a" * 5000, b"b" + b"a" * 4999, b"a" * 4999 + b"b", b"a" * 5001]

@@ -21,6 +21,7 @@ from seemant.core.records import Pair
 from seemant.core.stage import Done, Input, execute, file_input
 from seemant.distill.config import DistillConfig
 from seemant.distill.run import STAGE
+from seemant.distill.yields import speed
 
 
 def distil(
@@ -50,7 +51,29 @@ def test_a_good_server_gives_a_pair_a_paragraph(paragraphs_file: Path, tmp_path:
     assert values["yield", None].value == values["yield", "en"].value == 1.0
     assert 0.6 < values["yield", "en"].ci_low < 1.0  # type: ignore[operator]
     assert values["yield", "en"].n_clusters == 12 and "Wilson" in values["yield", "en"].ci_method
-    assert values["generation_rate", None].timed and values["generation", None].timed
+    seconds = values["generation", None].value
+    replies, kept = values["reply_rate", None], values["pair_rate", None]
+    assert values["generation", None].timed and replies.timed and kept.timed
+    assert (replies.unit, kept.unit) == ("samples/s", "pairs/s")
+    assert replies.value * seconds == pytest.approx(12)
+    assert kept.value * seconds == pytest.approx(len(pairs))
+
+
+def test_replies_that_gave_no_pair_are_no_pairs_a_second(
+    paragraphs_file: Path, tmp_path: Path
+) -> None:
+    def half(text: str, n: int) -> str:
+        return good_answer(text) if n % 2 else "no pair at all"
+
+    with serving(half) as server:
+        done = distil(paragraphs_file, server.teacher, tmp_path, attempts=1, workers=1)
+    values = {m.metric: m.value for m in done.manifest.measurements if m.lang is None}
+    assert values["pair_rate"] == pytest.approx(values["reply_rate"] / 2)
+
+
+def test_pairs_of_an_earlier_run_are_not_in_this_ones_speed() -> None:
+    names = [m.metric for m in speed("t", 2.0, 10, 1, None)]
+    assert names == ["generation", "reply_rate"]
 
 
 def test_a_server_that_fails_once_is_asked_again(paragraphs_file: Path, tmp_path: Path) -> None:
@@ -171,6 +194,7 @@ from pathlib import Path
 from seemant.core.stage import execute, file_input
 from seemant.distill.config import DistillConfig
 from seemant.distill.run import STAGE
+from seemant.distill.yields import speed
 config = DistillConfig(teacher=sys.argv[2], workers=2, retries=0)
 inputs = {"paragraphs": file_input(Path(sys.argv[1]))}
 execute(STAGE, config, inputs, store=Path("."), out=Path(sys.argv[3]))

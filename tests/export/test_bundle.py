@@ -180,3 +180,12 @@ def test_smollm2_is_bundled_with_a_transformers_folder(smol_gguf: Path, tmp_path
     with torch.no_grad():
         theirs = AutoModelForCausalLM.from_pretrained(done.path / "hf", dtype=torch.float32)
         assert torch.equal(theirs(ids).logits, ours.model(ids).logits)
+
+
+def test_an_adapter_of_another_base_is_not_shipped(tmp_path: Path, model: Path) -> None:
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    (trained / "adapter.gguf").write_bytes(b"GGUF of an adapter")
+    (trained / "student.json").write_text(json.dumps({"base": "x", "base_sha256": "0"}))
+    with pytest.raises(BadFile, match="trained on x"):
+        export(tmp_path, model=model, adapter=trained)

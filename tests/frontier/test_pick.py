@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from seemant.frontier.floors import Request
+from seemant.frontier.floors import UNREACHED, Request, worst_quality
 from seemant.frontier.pick import Answer, answer
 from seemant.probe.intervals import cluster_mean
 
@@ -72,6 +72,39 @@ def test_a_damaged_variant_is_never_picked() -> None:
     broken = candidate("broken", 0.5, 100e6, damaged=["kn"], guard={"kn": 5.1})
     found = ask(best, broken)
     assert found.pick is best[0] and "5.10" in found.lost_because
+
+
+def test_the_least_bad_is_not_damaged_where_something_undamaged_is_left() -> None:
+    broken = candidate("broken", 0.9, 100e6, damaged=["kn"], guard={"kn": 5.1})
+    poor = candidate("poor", -0.5, 300e6)  # misses two floors, the broken one only one
+    found = ask(broken, poor, max_file_bytes=200e6)
+    assert found.pick is None and found.least_bad is poor[0]
+    elsewhere = candidate("elsewhere", -0.4, 300e6, damaged=["en"], guard={"en": 5.1})
+    assert ask(elsewhere, poor).least_bad is elsewhere[0]  # nobody asked for English
+
+
+def test_of_files_of_one_size_the_better_is_picked_whatever_its_name() -> None:
+    worse, better = candidate("a", 0.498, 150e6, noise=1), candidate("b", 0.5, 150e6, noise=2)
+    best = candidate("c", 0.502, 300e6)
+    found = ask(worse, better, best)
+    order = sorted((worse[0], better[0]), key=lambda r: worst_quality(r, ("hi", "kn")))
+    assert found.pick is order[1]
+    two = ask(worse, better)
+    assert two.runner_up is order[0]
+    assert two.lost_because.startswith("a file of the same size (150 MB) with a lower quality")
+    assert "larger" not in two.lost_because
+
+
+def test_equal_files_of_equal_quality_go_by_name() -> None:
+    found = ask(candidate("b", 0.5, 150e6), candidate("a", 0.5, 150e6))
+    assert found.pick is not None and found.pick["subject"] == "a"
+    assert "the same quality" in found.lost_because
+
+
+def test_reasons_are_words_and_not_names_of_settings() -> None:
+    found = ask(candidate("a", -0.2, 300e6))
+    assert found.why == "no deployable candidate reaches the quality floor"
+    assert "_" not in "".join(UNREACHED.values())
 
 
 def test_a_simulated_variant_is_never_picked_even_as_the_last() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from seemant.core.errors import BadFile
+from seemant.core.errors import BadConfig, BadFile
 from seemant.formats.gguf_read import open_gguf
-from seemant.models.adapters import merged, read_adapter, write_gguf_lora
+from seemant.models.adapters import check_base, merged, read_adapter, write_gguf_lora
 from seemant.models.load import load_torch
 from tests.models.tiny import FAMILIES, logits, tiny_ids, tiny_model, write_tiny_gguf
 
@@ -176,3 +176,35 @@ def _flip_b(folder: Path) -> None:
     path = folder / "adapter_model.safetensors"
     tensors = {n: (-t if "lora_B" in n else t.clone()) for n, t in load_file(path).items()}
     save_file(tensors, path)
+
+
+def _facts(folder: Path, **files: object) -> Path:
+    folder.mkdir()
+    for name, facts in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_an_adapter_fits_the_base_that_it_was_trained_on_and_its_variants(tmp_path: Path) -> None:
+    trained = _facts(tmp_path / "t", student={"base": "embedded:x", "base_sha256": "aa"})
+    (trained / "adapter").mkdir()
+    (trained / "adapter.gguf").write_bytes(b"")
+    plain = _facts(tmp_path / "v", variant={"base": {"sha256": "aa"}, "adapter": None})
+    (plain / "model.gguf").write_bytes(b"")
+    for adapter in (trained, trained / "adapter", trained / "adapter.gguf"):
+        check_base(adapter, tmp_path / "base.gguf", "aa")
+        check_base(adapter, plain, "bb")
+        check_base(adapter, plain / "model.gguf", "bb")
+        with pytest.raises(BadFile, match="trained on embedded:x"):
+            check_base(adapter, tmp_path / "base.gguf", "bb")
+
+
+def test_a_variant_that_holds_an_adapter_takes_no_second_one(tmp_path: Path) -> None:
+    trained = _facts(tmp_path / "t", student={"base": "embedded:x", "base_sha256": "aa"})
+    merged = _facts(tmp_path / "v", variant={"base": {"sha256": "aa"}, "adapter": {"label": "t"}})
+    with pytest.raises(BadConfig, match="already merged"):
+        check_base(trained, merged, "bb")
+
+
+def test_an_adapter_of_unknown_origin_passes(tmp_path: Path) -> None:
+    check_base(_facts(tmp_path / "foreign"), tmp_path / "base.gguf", "aa")

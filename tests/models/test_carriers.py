@@ -217,10 +217,13 @@ def test_clean_frees_what_it_says(own_cache: Path) -> None:
     folder = entry_of("gemma-3-270m").folder
     folder.mkdir(parents=True)
     (folder / "model.gguf").write_bytes(b"12345")
-    (own_cache / "torch" / "x").mkdir(parents=True)
-    (own_cache / "torch" / "x" / "model.safetensors").write_bytes(b"123")
+    for place in ("torch/0123456789abcdef", "torch/mine", "models/mine"):
+        (own_cache / place).mkdir(parents=True)
+        (own_cache / place / "model.safetensors").write_bytes(b"123")
     assert carriers.clean("gemma-3-270m") == 5 and not folder.exists()
     assert carriers.clean() == 3 and carriers.clean() == 0
+    kept = [path.parent.name for path in own_cache.rglob("*.safetensors")]
+    assert kept == ["mine", "mine"], "what is not ours stays"
     with pytest.raises(UnknownModel, match="gemma"):
         carriers.clean("gemma")
 

@@ -158,3 +158,9 @@ def test_random_weights_follow_their_seed_and_leave_the_callers_generator_alone(
 def test_languages_are_the_catalogues_and_all_where_it_has_none() -> None:
     assert languages_of("embedded:smollm2-135m-instruct") == ("hi", "en")
     assert languages_of("path:x.gguf") == ("hi", "kn", "en") == languages_of("embedded:x")
+
+
+def test_a_name_that_the_hub_cannot_have_is_an_unknown_model() -> None:
+    with pytest.raises(UnknownModel, match="a/b/c") as caught:
+        resolve("hf:a/b/c")
+    assert caught.value.fix and "hf:OWNER/NAME" in caught.value.fix

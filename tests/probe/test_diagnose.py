@@ -1,5 +1,7 @@
 """Diagnoses of quoted and of written transcripts, in three languages."""
 
+from dataclasses import replace
+
 import pytest
 
 from seemant.probe.diagnose import LABELS, Label, diagnose, flags, label_of
@@ -66,7 +68,21 @@ WRITTEN: list[tuple[str, str, Label]] = [
     ("capital-france.hi", "।", "empty"),
     ("capital-france.kn", "…", "empty"),
     ("capital-france.en", "What is the capital of France?", "empty"),
-    ("capital-karnataka.en", "Karnataka is the capital of Karnataka.", "associative"),
+    # Nothing but the question's words, however few and in whatever order.
+    ("capital-karnataka.en", "Karnataka is the capital of Karnataka.", "empty"),
+    ("capital-france.en", "France", "empty"),
+    ("capital-france.hi", "फ़्रांस की राजधानी", "empty"),
+    ("spider-legs.en", "A spider", "empty"),
+    # A number says something, and so does a side of an "or" question.
+    ("add-two-three.en", "three", "associative"),
+    ("human-or-program.en", "a human being", "identity_loss"),
+    ("human-or-program.hi", "इंसान", "identity_loss"),
+    ("human-or-program.kn", "ಮನುಷ್ಯರೇ", "identity_loss"),
+    ("human-or-program.en", "Are you a human being or something else?", "empty"),
+    # A loop is a loop, of whatever words and in whatever script.
+    ("capital-france.en", "France France France France France France France", "collapse"),
+    ("capital-france.en", "What is the capital of France? " * 3, "collapse"),
+    ("capital-france.hi", "Lyon is big Lyon is big Lyon is big Lyon is big", "collapse"),
     ("highest-mountain.hi", "समुद्र तल से दुनिया का सबसे ऊँचा पर्वत सिकोया।", "associative"),
     ("spider-legs.en", "2", "associative"),
     ("capital-india.kn", "ಭಾರತದ ರಾಜಧಾನಿ?\nಉತ್ತರ: ಭಾರತದ ರಾಜಧಾನಿ?", "empty"),
@@ -128,6 +144,24 @@ def test_a_new_fault_is_charged() -> None:
     probe = PROBES["capital-france.en"]
     found = diagnose(read("Said 27: The police said so", probe), read("Paris", probe))
     assert (found.label, found.before, found.charged) == ("mimicry", "pass", True)
+
+
+@pytest.mark.parametrize("reply", sorted({row[1] for row in QUOTED + WRITTEN}))
+def test_the_same_reply_before_and_after_is_never_charged(reply: str) -> None:
+    for key in ("who-are-you.en", "days-in-week.hi", "sky-colour.kn"):
+        reading = read(reply, PROBES[key])
+        found = diagnose(reading, reading)
+        assert found.label == found.before
+        assert not found.charged
+
+
+def test_mimicry_that_is_no_more_like_news_than_before_is_not_charged() -> None:
+    probe = PROBES["days-in-week.hi"]
+    news = read(next(r for k, r, label in WRITTEN if (k, label) == (probe.id, "mimicry")), probe)
+    known = replace(news, on_topic=True)  # the same news, but with a word of the question: no
+    assert diagnose(news, known).before != "mimicry"  # mimicry, and still news
+    assert not diagnose(news, known).charged
+    assert diagnose(replace(news, news_score=news.news_score + 1), known).charged
 
 
 def test_a_pass_is_never_charged() -> None:

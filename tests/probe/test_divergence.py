@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from scipy import stats
 
 from seemant.core.measurement import TOO_FEW
-from seemant.probe.chunk_sums import chunk_of, draws, ratio
+from seemant.probe.chunk_sums import chunk_of, draws, expanded_tail, ratio
 from seemant.probe.divergence import TokenDivergence, aligned, divergence, joined, rows_divergence
 
 Rows = NDArray[np.float32]
@@ -144,15 +145,25 @@ def test_few_chunks_have_no_interval() -> None:
 
 
 def test_the_bootstrap_covers() -> None:
-    """Ratio of means over 12 chunks of unequal size: near 95 %, short of it as known for 12."""
+    """Ratio of means over 10 chunks of unequal size: the plain percentiles would not."""
     rng = np.random.default_rng(2)
-    hits, repetitions = 0, 400
-    drawn = draws(12, rng, 1000)
+    hits, plain, repetitions = 0, 0, 3000
+    drawn = draws(10, rng, 2000)
     for _ in range(repetitions):
-        sizes = rng.integers(40, 80, 12).astype(float)
-        sums = rng.gamma(4.0, 0.05, 12) * sizes
+        sizes = rng.integers(40, 80, 10).astype(float)
+        sums = rng.gamma(16.0, 0.0125, 10) * sizes
+        low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [0.025, 0.975])
+        plain += low <= 0.2 <= high
         found = ratio(sums.tolist(), sizes.tolist(), drawn)
         assert found.low is not None
         assert found.high is not None
         hits += found.low <= 0.2 <= found.high
-    assert 0.87 <= hits / repetitions <= 0.97
+    assert 0.935 <= hits / repetitions <= 0.965
+    assert plain / repetitions < 0.925
+
+
+def test_the_expanded_tail_is_that_of_t_and_goes_to_its_normal_share() -> None:
+    expected = stats.norm.cdf(-stats.t.ppf(0.975, 9) * math.sqrt(10 / 9))
+    assert expanded_tail(10) == pytest.approx(expected)
+    assert expanded_tail(10) < expanded_tail(40) < 0.025
+    assert expanded_tail(100_000) == pytest.approx(0.025, rel=1e-3)

@@ -10,6 +10,7 @@ from scipy import stats
 
 from seemant.core.measurement import TOO_FEW
 from seemant.probe.intervals import (
+    ALL_ALIKE,
     Interval,
     cluster_mean,
     paired_difference,
@@ -45,6 +46,10 @@ def test_the_cluster_interval_is_the_naive_one(data: list[tuple[float, int]]) ->
         assert found.low is None
         return
     mean, low, high, g = _naive(values, clusters)
+    if found.low is None:
+        assert found.method == ALL_ALIKE
+        assert high - low <= 1e-9
+        return
     assert (found.value, found.low, found.high) == pytest.approx((mean, low, high), abs=1e-9)
     assert found.n_clusters == g
 
@@ -58,7 +63,9 @@ def test_intervals_follow_a_change_of_scale_and_origin(
         return
     one = cluster_mean(values, clusters)
     two = cluster_mean([scale * v + shift for v in values], clusters)
-    assert one.low is not None
+    if one.low is None or two.low is None:
+        assert ALL_ALIKE in (one.method, two.method)
+        return
     assert one.high is not None
     expected = [scale * each + shift for each in (one.value, one.low, one.high)]
     assert [two.value, two.low, two.high] == pytest.approx(expected, abs=1e-6)
@@ -96,6 +103,17 @@ def test_a_share_of_nought_or_one_still_has_an_interval() -> None:
     assert 0.05 < none.high < 0.12
     assert every.high == 1.0
     assert every.low == pytest.approx(1 - none.high)
+
+
+def test_clusters_that_all_agree_have_no_interval_rather_than_one_without_width() -> None:
+    for value in (0.0, 0.1, -3.7):
+        found = cluster_mean([value] * 30, [n % 10 for n in range(30)])
+        assert (found.low, found.high, found.method) == (None, None, ALL_ALIKE)
+        assert found.value == pytest.approx(value)
+    same = paired_difference([1.0, 0.0] * 10, [1.0, 0.0] * 10, range(20))
+    assert (same.value, same.low, same.method) == (0.0, None, ALL_ALIKE)
+    halves = proportion([0.0, 1.0] * 20, [n // 2 for n in range(40)])
+    assert (halves.value, halves.low, halves.method) == (0.5, None, ALL_ALIKE)
 
 
 def test_a_paired_difference_is_the_mean_of_the_differences() -> None:

@@ -72,6 +72,19 @@ WRONG: list[tuple[str | Probe, str]] = [
     ("water-boiling-point.kn", "ನೂರಾರು ಜನರು ಸೇರಿದ್ದರು"),
     ("add-two-three.en", "-5"),
     ("format-number-wheels.kn", "ಮೂರನೇ ಸ್ಥಾನ"),
+    # An operand is no result.
+    ("subtract-fifteen-five.hi", "10 में से 5"),
+    ("subtract-fifteen-five.kn", "10ರಿಂದ 5"),
+    ("add-five-six.en", "11+6"),
+    ("add-five-six.en", "11 + 6 = 17"),
+    ("add-five-six.en", "eleven plus six"),
+    ("add-two-three.en", "1 + 5 = 6"),
+    ("add-two-three.hi", "पाँच और छह का जोड़"),
+    ("add-two-three.kn", "ಐದು ಮತ್ತು ಆರರ ಮೊತ್ತ"),
+    # People help, too.
+    ("what-can-you-do.en", "I am a professional business consultant and can help you with it."),
+    ("what-can-you-do.hi", "मैं एक वकील हूँ और आपकी मदद कर सकता हूँ।"),
+    ("what-can-you-do.kn", "ನಾನು ಒಬ್ಬ ವಕೀಲ, ನಿಮಗೆ ಸಹಾಯ ಮಾಡುತ್ತೇನೆ."),
     # Officers are no assistants.
     (ASSISTANT_KN, "ಸಹಾಯಕ ಆಯುಕ್ತರು ಸ್ಥಳಕ್ಕೆ ಭೇಟಿ ನೀಡಿದರು, ನಾನು ನೋಡಿದೆ."),
     (ASSISTANT_KN, "ಸಹಾಯಕ ಆಯುಕ್ತ"),
@@ -147,6 +160,13 @@ RIGHT: list[tuple[str | Probe, str]] = [
     ("days-in-week.kn", "ಏಳು ದಿನಗಳಿವೆ"),
     ("add-two-three.en", "2 + 3 = 5"),
     ("add-two-three.hi", "दो और तीन पांच होते हैं"),
+    ("add-two-three.hi", "दो और तीन का जोड़ पाँच होता है।"),
+    ("add-two-three.kn", "ಎರಡು ಮತ್ತು ಮೂರರ ಮೊತ್ತ ಐದು"),
+    ("add-two-three.en", "6 - 1 = 5"),  # "six", a distractor, is an operand
+    ("add-five-six.hi", "5+6=11"),
+    ("subtract-fifteen-five.hi", "15 में से 5 घटाने पर 10 बचता है।"),
+    ("subtract-fifteen-five.kn", "ಹದಿನೈದರಿಂದ ಐದನ್ನು ಕಳೆದರೆ ಹತ್ತು ಉಳಿಯುತ್ತದೆ"),
+    ("what-can-you-do.en", "I can answer your questions and help you with homework."),
     ("water-boiling-point.en", "100°C"),
     ("water-boiling-point.hi", "एक सौ डिग्री सेल्सियस"),
     ("water-boiling-point.kn", "ನೂರು ಡಿಗ್ರಿ"),

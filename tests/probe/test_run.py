@@ -135,6 +135,21 @@ def test_before_and_after_are_paired(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found["diagnosis_pass", "en"].conditions["share_before"] == pytest.approx(2 / 44)
 
 
+def test_an_earlier_probe_without_answers_is_a_before_without_replies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = _base(tmp_path, monkeypatch, generate=False)
+    assert (silent.path / "transcripts.jsonl").stat().st_size == 0
+    done = _tuned(tmp_path, monkeypatch, silent)
+    found = {m.metric for m in done.manifest.measurements}
+    assert "pmi_margin_change" in found
+    assert not any("diagnosis" in name or name == "accuracy_change" for name in found)
+    unscored = _base(tmp_path, monkeypatch, generate=False, likelihood=False, study_preset=True)
+    assert (unscored.path / "scores.jsonl").stat().st_size == 0
+    after = _tuned(tmp_path, monkeypatch, unscored)
+    assert not any(m.metric.endswith("_change") for m in after.manifest.measurements)
+
+
 def test_nothing_is_asked_twice_for_the_neutral_likelihoods(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

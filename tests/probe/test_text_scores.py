@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seemant.core.records import Lang, Probe
+from seemant.probe.measures import measure
+from seemant.probe.score import Score
 from seemant.probe.text_scores import (
     compression_ratio,
     loops,
@@ -81,13 +83,14 @@ def test_ordinary_text_is_no_loop(text: str) -> None:
     ("text", "lang", "share"),
     [
         ("ದೆಹಲಿ", "kn", 1.0),
-        ("7", "kn", 1.0),
-        ("AI", "hi", 1.0),
+        ("7", "kn", None),
+        ("AI", "hi", None),
         ("RAM एक स्मृति है", "hi", 1.0),
         ("https://example.org ದೆಹಲಿ", "kn", 1.0),
         ("Delhi", "hi", 0.0),
         ("दिल्ली", "kn", 0.0),
         ("दिल्ली", "en", 0.0),
+        ("https://example.org", "kn", None),
         ("…", "hi", None),
         ("", "hi", None),
     ],
@@ -104,7 +107,21 @@ def test_words_of_the_question_may_be_said_again() -> None:
 
 
 def test_accepted_latin_words_may_be_said() -> None:
-    assert script_followed("Gemma", _probe("hi", accepted=("Gemma",))) == 1.0
+    probe = _probe("hi", accepted=("Gemma",))
+    assert script_followed("Gemma एक मॉडल है", probe) == 1.0
+    assert script_followed("Gemma", probe) is None  # it shows no script of its own
+
+
+def test_replies_without_a_script_are_left_out_of_the_share_and_of_its_n() -> None:
+    def score(n: int, share: float | None) -> Score:
+        return Score(
+            probe_id=f"f{n}.hi", family=f"f{n}", lang="hi", category="fact", script_share=share
+        )
+
+    scores = [score(n, None if n < 5 else float(n < 12)) for n in range(15)]
+    measured = measure(scores, None, subject="m", languages=("hi",), conditions={}, seed=0)
+    (found,) = [m for m in measured if m.metric == "script_followed"]
+    assert (found.n, found.n_clusters, found.value) == (10, 10, 0.7)
 
 
 def test_english_letters_are_left_to_the_words() -> None:

@@ -294,6 +294,8 @@ class _Study:
                 "file_bytes": megabytes * 1e6,
                 "bits_per_weight_file": megabytes * 8 / 268,
                 "licence": "gemma",
+                "base": {"label": "embedded:gemma-3-270m", "sha256": "0" * 64},
+                "tensors": {"blk.0.attn_q.weight": {"stored": "Q5_0", "container": "Q4_0"}},
             }
             files: dict[str, Any] = {"variant.json": json.dumps(facts)}
             if "torch" not in marks:

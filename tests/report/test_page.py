@@ -112,7 +112,7 @@ def test_every_measurement_is_on_the_page(html: str, study: dict[str, Input]) ->
 
 
 def test_the_reference_of_divergences_is_named(html: str) -> None:
-    assert "stored quantised" in html and "dequantised weights" in html
+    assert "gemma-3-270m is stored quantised" in html and "dequantised weights" in html
 
 
 def test_simulated_and_artefact_rows_are_marked(html: str) -> None:

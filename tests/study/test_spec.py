@@ -122,3 +122,22 @@ def test_the_longest_chain_is_the_most_urgent() -> None:
         for need in needs(study, name):
             assert urgent[need] >= urgent[name] + study.nodes[need].expect.seconds
     assert urgent["pairs"] > urgent["smollm-before"]
+
+
+def test_a_server_may_be_given_where_a_preset_takes_a_model() -> None:
+    teacher = "openai:http://127.0.0.1:9/v1#m"
+    pairs = load_study("quick", [f"teacher={teacher}"]).nodes["pairs"]
+    assert "teacher" not in pairs.inputs
+    assert pairs.config.model_dump()["teacher"] == teacher
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "a b", "-x", "a.b"])
+def test_a_node_s_name_is_a_plain_word(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadConfig, match="nodes"):
+        load(tmp_path, GOOD.replace("  pairs:", f'  "{name}":'))
+
+
+@pytest.mark.parametrize("slots", ["0", "-1"])
+def test_slots_are_positive(tmp_path: Path, slots: str) -> None:
+    with pytest.raises(BadConfig, match="slots"):
+        load(tmp_path, GOOD.replace("stage: distill", f"stage: distill\n    slots: {slots}"))

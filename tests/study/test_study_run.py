@@ -217,3 +217,33 @@ def children(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def test_nodes_with_one_question_are_answered_by_one_run(folder: Path) -> None:
+    twin = "    slots: 1\n    inputs: {paragraphs: paragraphs}\n    stage: distill\n    config:"
+    with serving(answer, delay_s=0.05) as server:
+        node = STUDY % server.teacher
+        config = node.split("inputs: {paragraphs: paragraphs}\n    config:")[1].splitlines()[0]
+        (folder / "toy.yaml").write_text(node + f"  twin:\n{twin}{config}\n")
+        done = subprocess.run(
+            [sys.executable, "-c", SIDE_BY_SIDE],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(server.asked) == N_ASKED
+    started = [line for line in done.stdout.splitlines() if ": started" in line]
+    assert sum(line.startswith(("pairs", "twin")) for line in started) == 1
+    links = folder / "runs" / "toy" / "nodes"
+    assert (links / "twin").resolve() == (links / "pairs").resolve()
+
+
+SIDE_BY_SIDE = """
+from pathlib import Path
+from seemant.study.run import run_study
+from seemant.study.spec import load_study
+run_study(load_study("toy.yaml"), Path("runs"), say=print, slots=4)
+"""

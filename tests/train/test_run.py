@@ -14,7 +14,7 @@ from seemant.core.errors import BadRecord
 from seemant.core.jsonl import write_records
 from seemant.core.stage import Done, execute, file_input
 from seemant.train.config import TrainConfig
-from seemant.train.run import STAGE, _name
+from seemant.train.run import STAGE
 from tests.train.tiny import byte_level, pair, some_pairs, tiny_llama
 
 CONFIG = TrainConfig(
@@ -74,11 +74,6 @@ def test_it_leaves_the_promised_files_and_measurements(
     assert found["trainable_parameters", None].value == 2 * a_layer
     assert {m.conditions.get("bit_exact") for m in found.values()} == {None}
     assert {m.metric for m in found.values() if m.timed} == {"step_time", "train_speed", "peak_rss"}
-
-
-def test_the_student_is_named_after_its_base_without_folders() -> None:
-    assert _name("embedded:gemma-3-270m") == "gemma-3-270m"
-    assert _name("path:/some/where/tiny.gguf") == _name("hf:owner/tiny") == "tiny"
 
 
 def test_the_stage_is_described_without_loading_torch() -> None:
@@ -152,3 +147,17 @@ def test_without_held_out_pairs_it_trains_all_the_same(
     done = train(base, pairs, tmp_path / "r", CONFIG.model_copy(update={"heldout_share": 0.0}))
     assert not any("heldout_loss" in m.metric for m in done.manifest.measurements)
     assert json.loads((done.path / "losses.jsonl").read_text().splitlines()[0])["step"] == 1
+
+
+def test_an_artefact_s_model_can_be_trained(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seemant.models.backends.tiny import write_tiny
+
+    monkeypatch.setenv("SEEMANT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "bundle").mkdir()
+    write_tiny(tmp_path / "bundle" / "model.gguf")
+    config = CONFIG.model_copy(update={"steps": 1})
+    done = train(tmp_path / "bundle", pairs, tmp_path / "run", config)
+    assert (done.path / "adapter.gguf").is_file()
+    assert done.manifest.measurements[0].subject == "bundle+lora"

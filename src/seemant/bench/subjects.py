@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seemant.core.errors import BadConfig, BadFile, InputError
+from seemant.core.refs import short_name
 from seemant.core.stage import Input, Inputs
 
 ROLE, ADAPTER_ROLE = "variant/", "adapter/"
@@ -62,8 +63,8 @@ def subjects_of(inputs: Inputs) -> tuple[list[Subject], list[str]]:
 
 
 def _subject(given: Input, adapter: Input | None) -> Subject | None:
-    from seemant.compress.naming import short_name
     from seemant.formats.gguf_read import open_gguf
+    from seemant.models.adapters import check_base
     from seemant.models.resolve import weights_in
 
     model = weights_in(given.path)
@@ -80,6 +81,7 @@ def _subject(given: Input, adapter: Input | None) -> Subject | None:
     name += "+lora" if adapter else ""
     size = model.stat().st_size
     if adapter:
+        check_base(adapter.path, given.path, given.sha256)
         size += _adapter_bytes(adapter.path)
     file = open_gguf(model)
     return Subject(

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from seemant.core.errors import SeemantError, WorldError
+from seemant.core.errors import SeemantError
 from seemant.core.process import die_with_parent
 
 # Speed depends on how many tokens there are, not on which.
@@ -48,11 +48,14 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     adapter = Path(job["adapter"]) if job["adapter"] else None
     with open_backend(
-        Path(job["model"]), adapter=adapter, threads=job["threads"], context=job["context"]
+        Path(job["model"]),
+        adapter=adapter,
+        threads=job["threads"],
+        context=job["context"],
+        strict=True,
     ) as model:
         load_s = time.perf_counter() - start
-        if not isinstance(model, LlamaCpp):
-            raise WorldError("llama.cpp is not usable here", fix="seemant doctor")
+        assert isinstance(model, LlamaCpp)
         loaded = anonymous_bytes()
         warm, advance = model.begin(model.encode("a b c"))
         advance(int(warm.argmax()))

@@ -4,6 +4,7 @@ import json as jsonlib
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -45,7 +46,7 @@ def chat(
     lang
         The language of the prompt's wording; by default that of the question's script.
     study
-        Use the original study's sampling and system prompt.
+        Use the original study's temperature, top-p, repetition penalty and system prompt.
     max_new_tokens
         Longest answer.
     temperature
@@ -55,9 +56,11 @@ def chat(
     json
         Print one JSON object an answer.
     """
+    from seemant.models.adapters import check_base
     from seemant.models.backends.open import open_backend
     from seemant.models.backends.protocol import STUDY_SAMPLING, Sampling
     from seemant.models.prompts import STUDY_SYSTEM_PROMPTS, template_of
+    from seemant.models.resolve import weights_in
     from seemant.study.inputs import as_input
 
     asked: list[tuple[str, str | None]] = [(model, None)]
@@ -65,13 +68,15 @@ def chat(
         asked.append((other or model, adapter))
     sampling = Sampling(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
     if study:
-        sampling = STUDY_SAMPLING
+        sampling = replace(STUDY_SAMPLING, max_new_tokens=max_new_tokens, seed=seed)
     with ExitStack() as stack:
         talkers: list[tuple[str, Any, Any]] = []
         for name, laid in asked:
-            path = as_input(name, "model").path
-            path = path / "model.gguf" if (path / "variant.json").is_file() else path
+            given = as_input(name, "model")
+            path = weights_in(given.path)
             adapter_path = as_input(laid, "adapter").path if laid else None
+            if adapter_path:
+                check_base(adapter_path, given.path, given.sha256)
             backend = stack.enter_context(
                 open_backend(path, adapter=adapter_path, threads=cores(), context=2048)
             )

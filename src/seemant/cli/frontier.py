@@ -1,8 +1,10 @@
 """`seemant frontier` and `seemant recommend`: what to take, from what was measured."""
 
 import json as jsonlib
+import os
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -58,12 +60,17 @@ def recommend(
     """
     if device:
         config = config.model_copy(update={"devices": tuple(device)})
+    if config.nodes is None and (runs / STATE_NAME).is_file():
+        config = config.model_copy(update={"nodes": f"runs/{runs.resolve().name}/nodes"})
     quiet = type(run)(out=run.out, store=run.store, force=run.force, dry_run=run.dry_run)
     inputs = {"frontier": _frontier_of(runs)}
     done = run_with_inputs(stage_named("recommend"), config, inputs, quiet, show=False)
     if done is None:
         return
     found = read_json(done.path / "recommendation.json")
+    store = _store_of(runs)
+    for request in found["requests"]:
+        request["serve_command"] = _from_here(request["serve_command"], store)
     if run.json:
         print(jsonlib.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -110,21 +117,39 @@ def _frontier_of(runs: Path) -> Input:
     )
 
 
-def _print_request(request: dict[str, object]) -> None:
-    print(f"{request['device_title']} ({', '.join(request['languages'])}): {request['verdict']}")  # type: ignore[arg-type]
+def _store_of(runs: Path) -> Path:
+    """Return the store that holds a study's folder, or a frontier's artefact."""
+    place = runs.resolve()
+    if not (place / STATE_NAME).is_file():
+        place = place.parent
+        if place.name != "frontier":  # made with --out: nothing says where the store is
+            return Path("runs")
+    return Path(os.path.relpath(place.parent))
+
+
+def _from_here(command: list[str] | None, store: Path) -> list[str] | None:
+    """Name artefacts, which are recorded as below `runs/`, where they lie seen from here."""
+    if command is None:
+        return None
+    return [
+        str(store / word.removeprefix("runs/")) if word.startswith("runs/") else word
+        for word in command
+    ]
+
+
+def _print_request(request: dict[str, Any]) -> None:
+    languages = ", ".join(request["languages"])
+    print(f"{request['device_title']} ({languages}): {request['verdict']}")
     if request["pick"]:
         print(f"  take     {request['pick']}")
     else:
-        print(f"  missed   {request['missed_floor']}")
         least = request["least_bad"]
-        print(f"  least bad {least['subject'] if isinstance(least, dict) else 'none'}")
+        print(f"  least bad {least['subject'] if least else 'none'}")
     print(f"  because  {request['why']}")
-    runner = request["runner_up"]
-    if isinstance(runner, dict):
+    if request["runner_up"]:
+        runner = request["runner_up"]
         print(f"  before   {runner['subject']}: {runner['lost_because']}")
-    notes = request["notes"]
-    for note in notes if isinstance(notes, list) else []:
+    for note in request["notes"]:
         print(f"  note     {note}")
-    command = request["serve_command"]
-    if isinstance(command, list):
-        print(f"  serve    {' '.join(command)}")
+    if request["serve_command"]:
+        print(f"  serve    {shlex.join(request['serve_command'])}")

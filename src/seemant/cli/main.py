@@ -28,8 +28,11 @@ COMMANDS = {
 }
 
 
-def build() -> App:
-    """Return the command line without importing any command."""
+def build(asked: str | None = None) -> App:
+    """Return the command line without importing any command.
+
+    The command that is asked for tells its own help; the others have one line in the list.
+    """
     app = App(
         name="seemant",
         version=__version__,
@@ -39,7 +42,7 @@ def build() -> App:
         suppress_keyboard_interrupt=False,
     )
     for place, (name, (target, line)) in enumerate(COMMANDS.items()):
-        app.command(target, name=name, help=line, sort_key=place)
+        app.command(target, name=name, sort_key=place, **({} if name == asked else {"help": line}))
     return app
 
 
@@ -51,7 +54,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
     try:
-        result = build()(arguments, exit_on_error=False, result_action="return_value")
+        app = build(arguments[0] if arguments else None)
+        result = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:
         return 2  # the parser has printed what is wrong
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from seemant.core.machine import cores
+from seemant.models.adapters import check_base
 from seemant.models.resolve import weights_in
 from seemant.serve.config import ServeConfig
 from seemant.serve.server import serve as run_server
@@ -38,8 +39,11 @@ def serve(
     json
         Print the address as a JSON object on standard output.
     """
-    path = as_input(artefact, "model").path
+    given = as_input(artefact, "model")
+    path = given.path
     laid = as_input(adapter, "adapter").path if adapter else None
+    if laid is not None:
+        check_base(laid, path, given.sha256)
     if laid is None and path.is_dir() and (path / "adapter.gguf").is_file():
         laid = path / "adapter.gguf"
     announce = _as_json if json else _as_text

@@ -1,5 +1,6 @@
 """The commands that run one stage each: from flags to `run_stage`, nothing else."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -7,6 +8,7 @@ from cyclopts import Parameter
 from seemant.bench.config import BenchConfig
 from seemant.cli.options import DEFAULT, Options, run_stage
 from seemant.compress.config import CompressConfig
+from seemant.compress.run import VARIANT_NAME
 from seemant.core.refs import parse_ref
 from seemant.distill.config import DistillConfig
 from seemant.export.config import ExportConfig
@@ -152,8 +154,10 @@ def export(
     adapter
         A train artefact's folder, shipped beside the model.
     """
-    role = "model" if ":" in artefact else "variant"
-    run_stage("export", config, {role: artefact, "adapter": adapter}, run)
+    folder = Path(artefact.removeprefix("run:").removeprefix("path:"))
+    variant = (folder / VARIANT_NAME).is_file()
+    given = {"variant": str(folder)} if variant else {"model": artefact}
+    run_stage("export", config, {**given, "adapter": adapter}, run)
 
 
 def bench(

@@ -1,9 +1,8 @@
 """Names: what a variant's measurements are about, and what its file says of itself."""
 
-from pathlib import PurePath
-
 from seemant import __version__
 from seemant.compress.config import CompressConfig, grid_name
+from seemant.core.refs import short_name as short_name
 from seemant.formats.gguf_meta import MetaValue, typed
 from seemant.formats.gguf_read import GgufFile
 from seemant.formats.packing import container_of
@@ -19,18 +18,6 @@ def subject_of(config: CompressConfig, model_label: str, adapter_label: str | No
         return config.subject
     lora = "+lora" if adapter_label is not None else ""
     return f"{short_name(model_label)}{lora}/{config.variant_name}"
-
-
-def short_name(label: str) -> str:
-    """Return a model's name from its reference: "embedded:gemma-3-270m" -> "gemma-3-270m".
-
-    A file called model.gguf is known by its folder.
-    """
-    path = PurePath(label.partition(":")[2] or label)
-    if path.stem == "model" and len(path.parts) > 1:
-        path = path.parent
-    name = path.name.partition("@")[0]
-    return name.removesuffix(".gguf") or label
 
 
 def licence_of(file: GgufFile) -> str:

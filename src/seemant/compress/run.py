@@ -28,9 +28,13 @@ def run(config: CompressConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     from seemant.core.progress import progress
     from seemant.core.runlog import log_event
     from seemant.formats.gguf_read import open_gguf
+    from seemant.models.adapters import check_base
+    from seemant.models.resolve import weights_in
 
     model, adapter = inputs["model"], inputs.get("adapter")
-    file = open_gguf(_gguf_path(model.path))
+    if adapter:
+        check_base(adapter.path, model.path, model.sha256)
+    file = open_gguf(_gguf_path(weights_in(model.path)))
     plan = plan_tensors(file, config)
     source = open_source(file, adapter.path if adapter else None)
     subject = naming.subject_of(config, model.label, adapter.label if adapter else None)

@@ -60,10 +60,14 @@ class Manifest(BaseModel):
 
     @property
     def content_sha256(self) -> str:
-        """The artefact's content: names and hashes of its files, free of times and logs."""
-        return json_sha256(
-            [[f.path, f.sha256] for f in self.files if Path(f.path).name not in _NOT_CONTENT]
-        )
+        """The artefact's content: names and hashes of its files, free of times and logs.
+
+        Without such files (bench) the measurements are the content, those of this very run.
+        """
+        files = [[f.path, f.sha256] for f in self.files if Path(f.path).name not in _NOT_CONTENT]
+        if files:
+            return json_sha256(files)
+        return json_sha256([self.id, [m.model_dump(mode="json") for m in self.measurements]])
 
 
 def now() -> str:

@@ -5,6 +5,7 @@
 """
 
 import resource
+import sys
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
@@ -12,7 +13,12 @@ _STATUS = Path("/proc/self/status")
 
 def peak_bytes() -> int:
     """Return the largest resident set so far: the mapped model file's pages count in it."""
-    return _field("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return _field("VmHWM") or maxrss_bytes(resource.RUSAGE_SELF)
+
+
+def maxrss_bytes(who: int) -> int:
+    """Return `getrusage`'s peak: macOS gives bytes, others KiB."""
+    return resource.getrusage(who).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def resident_bytes() -> int:

@@ -49,3 +49,21 @@ def parse_ref(text: str) -> ModelRef:
         name, _, revision = name.partition("@")
         return ModelRef(scheme, name, revision)
     return ModelRef(scheme, name)
+
+
+def short_name(ref: str) -> str:
+    """Return what tables call a model: "embedded:gemma-3-270m" -> "gemma-3-270m".
+
+    The last part of the reference, without a revision or the suffix .gguf; a file called
+    model.gguf is known by its folder, and a server's model by what stands behind the "#".
+    """
+    scheme, colon, name = ref.partition(":")
+    name = name if colon else ref
+    if scheme == "openai":
+        name = name.rpartition("#")[2]
+    if scheme == "hf":
+        name = name.partition("@")[0]
+    path = Path(name).absolute()  # "." and "model.gguf" have a folder's name too
+    if path.name == "model.gguf":
+        path = path.parent
+    return path.name.removesuffix(".gguf") or ref

@@ -5,17 +5,18 @@ A stage is a function `run(config, inputs, out) -> measurements` that fills the 
 it is done. The same question lands in the same folder: asked again, nothing is run.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from seemant.core.config import Config
 from seemant.core.errors import BadFile, from_os_error
 from seemant.core.hashing import file_sha256, folder_sha256, json_sha256
-from seemant.core.jsonl import write_json
+from seemant.core.jsonl import read_json, write_json
 from seemant.core.lock import LOCK_NAME, folder_lock
 from seemant.core.machine import git_revision, hardware, packages
 from seemant.core.manifest import (
@@ -55,6 +56,8 @@ class Stage(Generic[C]):
     version: raised whenever the stage's numbers can change.
     roles: input role -> what it is. A role that ends in "*" takes any number of inputs, which
         arrive as "role/NAME"; one that ends in "?" may be absent.
+    data: files of this package that its numbers rest on, relative to it; `*` matches. Their
+        content is part of the identity.
     hardware_bound: its numbers belong to this machine, so the machine is part of its identity.
     """
 
@@ -63,7 +66,16 @@ class Stage(Generic[C]):
     config: type[C]
     run: Callable[[C, Inputs, Path], list[Measurement]]
     roles: Mapping[str, str]
+    data: tuple[str, ...] = ()
     hardware_bound: bool = False
+
+    def kind_of(self, role: str) -> str | None:
+        """Return what a role takes ("model", "pairs", ...); None where there is no such role."""
+        for known, kind in self.roles.items():
+            stem = known.removesuffix("*")
+            if role == known or (stem != known and role.startswith(stem) and role != stem):
+                return kind.rstrip("?")
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +115,41 @@ def _sha256_once(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def identity(stage: Stage[C], config: C, inputs: Inputs) -> str:
-    """Return the 12 hexadecimal digits that name this question."""
+    """Return the 12 hexadecimal digits that name this question.
+
+    An input is known by its content. What a model is called counts too: its languages and the
+    names of subjects come from there.
+    """
     question = {
         "stage": stage.name,
         "version": stage.version,
         "config": config.model_dump(mode="json"),
         "inputs": {role: given.sha256 for role, given in inputs.items()},
     }
+    labels = {r: i.label for r, i in inputs.items() if stage.kind_of(r) == "model"}
+    if labels:
+        question["labels"] = labels
+    if stage.data:
+        question["data"] = _data_sha256(stage.data)
     if stage.hardware_bound:
         question["hardware"] = hardware()
         question["runtime"] = packages().get("xllamacpp")
     return json_sha256(question)[:12]
+
+
+def _data_sha256(patterns: tuple[str, ...]) -> list[list[str]]:
+    package = Path(__file__).parents[1]
+    found: list[list[str]] = []
+    for pattern in patterns:
+        files = sorted(package.glob(pattern))
+        if not files:
+            raise BadFile(
+                f"{pattern} is missing from this installation",
+                where=str(package),
+                fix="install seemant again",
+            )
+        found += [[p.relative_to(package).as_posix(), file_input(p).sha256] for p in files]
+    return found
 
 
 def execute(
@@ -127,28 +163,33 @@ def execute(
 ) -> Done:
     """Return the artefact that answers this question, making it only if it is not there.
 
-    `out` names another folder than `store/STAGE/ID`. `force` makes it anew.
+    `out` names another folder than `store/STAGE/ID`: a new or empty one, or one of ours. `force`
+    makes it anew.
 
     Raises:
+        BadFile: the folder holds something else, or work on another question (without `force`).
         Locked: another process is making it.
         WorldError: the world failed; what was done is kept and the same call goes on from there.
     """
     name = identity(stage, config, inputs)
     folder = out or store / stage.name / name
     try:
+        _held_by(folder)  # before a lock is laid into a folder that is not ours
         with folder_lock(folder):
-            if force:
+            held = _held_by(folder)
+            if force and held is not None:
                 _empty(folder)
-            elif (folder / MANIFEST_NAME).is_file():
-                if is_whole(folder) and load_manifest(folder).id == name:
-                    return Done(folder, load_manifest(folder), reused=True)
-                if load_manifest(folder).id != name:
-                    raise BadFile(
-                        "this folder holds the answer to another question",
-                        where=str(folder),
-                        fix="name an empty folder with --out, or add --force to replace it",
-                    )
-                (folder / MANIFEST_NAME).unlink()  # a file is missing: mend it
+            elif held not in (None, name):
+                raise BadFile(
+                    "this folder holds work on another question",
+                    where=str(folder),
+                    fix="name an empty folder with --out, or add --force to replace it",
+                )
+            elif is_whole(folder):
+                return Done(folder, load_manifest(folder), reused=True)
+            else:
+                (folder / MANIFEST_NAME).unlink(missing_ok=True)  # a file is missing: mend it
+            _drop_temporaries(folder)
             return Done(folder, _fill(stage, config, inputs, folder, name), reused=False)
     except OSError as error:
         raise from_os_error(error) from error
@@ -157,7 +198,7 @@ def execute(
 def _fill(stage: Stage[C], config: C, inputs: Inputs, folder: Path, name: str) -> Manifest:
     usage = Usage()
     settings = config.model_dump(mode="json")
-    write_json(folder / CONFIG_NAME, {"stage": stage.name, "config": settings})
+    write_json(folder / CONFIG_NAME, {"stage": stage.name, "id": name, "config": settings})
     log_event(folder, "start", stage=stage.name, id=name)
     measurements = stage.run(config, inputs, folder)
     log_event(folder, "done", stage=stage.name, id=name)
@@ -183,8 +224,51 @@ def _fill(stage: Stage[C], config: C, inputs: Inputs, folder: Path, name: str) -
     return manifest
 
 
+def _held_by(folder: Path) -> str | None:
+    """Return the id of the question that the folder belongs to; None for a new or empty one.
+
+    Raises:
+        BadFile: the folder is not ours: there are files, and none of them says a question.
+    """
+    if not folder.exists():
+        return None
+    for path in (folder / MANIFEST_NAME, folder / CONFIG_NAME):
+        if (said := _id_in(path)) is not None:
+            return said
+    if all(path.name.startswith(".") for path in folder.iterdir()):
+        return None
+    raise BadFile(
+        "this folder holds something else than a result of seemant",
+        where=str(folder),
+        fix="name a new or an empty folder with --out",
+    )
+
+
+def _id_in(path: Path) -> str | None:
+    """Return the id that a file of ours says; other tools have a config.json too."""
+    try:
+        found: Any = read_json(path) if path.is_file() else None
+    except BadFile:
+        return None
+    ours = isinstance(found, dict) and {"stage", "id", "config"} <= set(found)
+    return str(found["id"]) if ours else None
+
+
+_TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp")  # as `atomic_path` names them
+
+
+def _drop_temporaries(folder: Path) -> None:
+    """Remove what killed runs left half-written; the folder's lock is held."""
+    for path in folder.rglob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink()
+
+
 def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
+    # The word on whose folder it is goes last: a run killed here can be asked again.
+    for path in sorted(
+        folder.iterdir(), key=lambda each: each.name in (CONFIG_NAME, MANIFEST_NAME)
+    ):
         if path.name == LOCK_NAME:
             continue
         if path.is_dir() and not path.is_symlink():

@@ -4,7 +4,7 @@ import resource
 import time
 from dataclasses import dataclass, field
 
-from seemant.core.memory import peak_bytes
+from seemant.core.memory import maxrss_bytes, peak_bytes
 
 
 @dataclass(slots=True)
@@ -27,8 +27,7 @@ class Usage:
 
 def peak_rss_bytes() -> int:
     """Return the largest resident set of this process or of a finished child so far."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return max(peak_bytes(), children)
+    return max(peak_bytes(), maxrss_bytes(resource.RUSAGE_CHILDREN))
 
 
 def _cpu_seconds() -> float:

@@ -1,19 +1,15 @@
 """Corpus files as inputs of the stage: known by their content, or, when huge, by a fingerprint."""
 
-import os
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 
 from seemant.core.errors import BadFile
-from seemant.core.hashing import file_sha256
+from seemant.core.hashing import file_sha256, sampled_sha256
 from seemant.core.records import LANGUAGES
 from seemant.core.stage import Input
 from seemant.corpus.shipped import SHIPPED_SOURCE, shipped_path
 
 WHOLE_UP_TO_BYTES = 1 << 28  # 256 MiB: hashed whole in about a second
-_N_BLOCKS = 64
-_BLOCK_BYTES = 1 << 16
 
 
 def text_input(path: Path) -> Input:
@@ -44,19 +40,7 @@ def corpus_inputs(paths: Sequence[Path]) -> dict[str, Input]:
 def fingerprint(path: Path) -> str:
     """Return 64 hexadecimal digits that stand for a file's content.
 
-    Up to 256 MiB that is its SHA-256. A larger file is not read whole: the hash covers its size,
-    its time of change and 64 evenly spread blocks of 64 KiB. A change that keeps all of these is
-    not noticed; a copy with a new time counts as another file.
+    Up to 256 MiB that is its SHA-256; a larger file is not read whole (`sampled_sha256`).
     """
-    status = path.stat()
-    if status.st_size <= WHOLE_UP_TO_BYTES:
-        return file_sha256(path)
-    digest = sha256(f"{status.st_size} {status.st_mtime_ns} ".encode())
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        for number in range(_N_BLOCKS):
-            at = number * (status.st_size - _BLOCK_BYTES) // (_N_BLOCKS - 1)
-            digest.update(os.pread(descriptor, _BLOCK_BYTES, at))
-    finally:
-        os.close(descriptor)
-    return digest.hexdigest()
+    whole = path.stat().st_size <= WHOLE_UP_TO_BYTES
+    return file_sha256(path) if whole else sampled_sha256(path)

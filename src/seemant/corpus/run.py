@@ -101,4 +101,5 @@ STAGE = Stage(
     config=CorpusConfig,
     run=run,
     roles={"files/*": "text", "tokenizers/*": "model"},
+    data=("corpus/data/*.jsonl",),
 )

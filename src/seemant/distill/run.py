@@ -49,6 +49,7 @@ def run(config: DistillConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         return journal_entry(task, asker.ask(task), form)
 
     with Journal(out / "journal.jsonl") as journal:
+        resumed = bool(journal.entries)
         todo = first_attempts(slots, journal.entries, config)
         log_event(out, "distill", slots=len(slots), open=len(todo), replies=len(journal.entries))
         began = time.perf_counter()
@@ -76,16 +77,17 @@ def run(config: DistillConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     return [
         *yields(subject, kept, dropped),
         *drops(subject, dropped),
-        *speed(subject, seconds, n_replies, n_askers),
+        *speed(subject, seconds, n_replies, n_askers, len(kept) if not resumed else None),
     ]
 
 
 STAGE = Stage(
     name="distill",
-    version=1,
+    version=2,
     config=DistillConfig,
     run=run,
     roles={"paragraphs": "paragraphs", "teacher": "model?"},
+    data=("distill/data/*.json",),
 )
 
 

@@ -35,7 +35,10 @@ def main() -> None:
 
     try:
         with open_backend(
-            Path(hello["model"]), threads=hello["threads"], context=hello["context"]
+            Path(hello["model"]),
+            threads=hello["threads"],
+            context=hello["context"],
+            strict=True,
         ) as backend:
             _write(answers, {"ready": True})
             serve(backend, sys.stdin, answers)

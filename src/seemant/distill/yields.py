@@ -45,8 +45,14 @@ def drops(subject: str, dropped: Sequence[Dropped]) -> list[Measurement]:
     ]
 
 
-def speed(subject: str, seconds: float, n_replies: int, workers: int) -> list[Measurement]:
-    """Return the time of this run's own replies; nothing where a journal held them all."""
+def speed(
+    subject: str, seconds: float, n_replies: int, workers: int, n_kept: int | None
+) -> list[Measurement]:
+    """Return the time of this run's own replies; nothing where a journal held them all.
+
+    n_kept: pairs kept of these replies; None where the run went on from another one's, as then
+    the pairs are of both.
+    """
     if not n_replies:
         return []
     conditions = {"workers": workers}
@@ -62,7 +68,10 @@ def speed(subject: str, seconds: float, n_replies: int, workers: int) -> list[Me
             conditions=dict(conditions),
         )
 
-    return [
+    found = [
         timed("generation", seconds, "s"),
-        timed("generation_rate", n_replies / max(seconds, 1e-9), "pairs/s"),
+        timed("reply_rate", n_replies / max(seconds, 1e-9), "samples/s"),
     ]
+    if n_kept is not None:
+        found.append(timed("pair_rate", n_kept / max(seconds, 1e-9), "pairs/s"))
+    return found

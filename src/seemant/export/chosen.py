@@ -11,6 +11,7 @@ from typing import Any
 from seemant.core.errors import BadConfig, BadFile
 from seemant.core.jsonl import read_json
 from seemant.core.manifest import MANIFEST_NAME, load_manifest
+from seemant.core.refs import short_name
 from seemant.core.stage import Input, Inputs
 
 CANDIDATES = ("variant/", "model/", "adapter/")
@@ -69,7 +70,7 @@ def _subject(request: Mapping[str, Any], device: str) -> tuple[str, str]:
         raise BadFile(f"nothing was measured that could run on {device!r}")
     notice = (
         f"UNFIT for {request['device_title']} in {', '.join(request['languages'])}: "
-        f"{request['missed_floor']}. This is the least bad of what was measured."
+        f"{request['why']}. This is the least bad of what was measured."
     )
     return str(request["least_bad"]["subject"]), notice
 
@@ -79,11 +80,9 @@ def _variant_subject(folder: Path) -> str:
 
 
 def _model_subject(given: Input, adapter: Input | None) -> str:
-    from seemant.models.resolve import resolve
-
     if adapter is not None:
         return str(read_json(adapter.path / "student.json")["subject"])
-    return resolve(given.label).subject
+    return short_name(given.label)
 
 
 def _about(inputs: Inputs, subject: str) -> dict[str, Input]:

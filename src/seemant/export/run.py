@@ -23,7 +23,8 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     Raises:
         BadConfig: neither or both of a variant and a model were given, or an adapter that the
             variant already holds.
-        BadFile: there is no model file to take away, or its licence cannot travel.
+        BadFile: the adapter is another model's, there is no model file to take away, or its
+            licence cannot travel.
     """
     from seemant.core.atomic import write_atomic
     from seemant.core.jsonl import read_json
@@ -41,7 +42,7 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     model = _model_file(given.path)
     metadata = open_gguf(model).metadata
     variant: dict[str, Any] = read_json(given.path / "variant.json") if "variant" in inputs else {}
-    adapter = _adapter(inputs, variant)
+    adapter = _adapter(inputs, given)
     entry = known_model(variant.get("base", {}).get("sha256", given.sha256))
     licence = licence_of(entry, metadata)
     base = str(variant["base"]["label"] if variant else given.label)
@@ -111,15 +112,13 @@ def _model_file(path: Path) -> Path:
     raise BadFile(f"no {MODEL_NAME} here", where=str(path), fix="name a .gguf file or a variant")
 
 
-def _adapter(inputs: Inputs, variant: dict[str, Any]) -> Path | None:
+def _adapter(inputs: Inputs, given: Input) -> Path | None:
     if "adapter" not in inputs:
         return None
-    if variant.get("adapter"):
-        raise BadConfig(
-            "an adapter is already merged into this variant; beside it, it would count twice",
-            fix="leave the adapter out",
-        )
+    from seemant.models.adapters import check_base
+
     path = inputs["adapter"].path
+    check_base(path, given.path, given.sha256)
     file = path if path.is_file() else path / ADAPTER_NAME
     if not file.is_file():
         raise BadFile(f"no {ADAPTER_NAME} here", where=str(path), fix="name a train artefact")

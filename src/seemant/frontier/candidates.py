@@ -15,13 +15,16 @@ from seemant.core.manifest import Manifest, load_manifest
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Input, Inputs
 from seemant.frontier.readings import (
+    CHOICE_ACCURACY,
     DECODE,
     DEPLOYED,
     FILE_BYTES,
+    KLD,
     PEAK_RSS,
     TTFT,
-    kld_by_language,
-    median_of,
+    Reading,
+    by_language,
+    reading_of,
 )
 from seemant.frontier.scores import Margins, read_margins
 
@@ -50,16 +53,16 @@ class Candidate:
 
     artefact: where it lies, "STAGE/ID" in the store, for variants. ref: how the user names the
     model, with `adapter` where one was laid over it; made_of: the content hashes of these two.
-    variant: the facts of `variant.json`.
+    variant: the facts of `variant.json`. kld, choice: readings a language; figures: of the bench,
+    by metric; all with their intervals.
     """
 
     subject: str
     margins: Margins = field(default_factory=dict)
-    decode_tokens_per_s: float | None = None
-    ttft_ms: float | None = None
-    peak_rss_bytes: float | None = None
     file_bytes: float | None = None
-    kld: dict[str, float] = field(default_factory=dict)
+    kld: dict[str, Reading] = field(default_factory=dict)
+    choice: dict[str, Reading] = field(default_factory=dict)
+    figures: dict[str, Reading] = field(default_factory=dict)
     artefact: str | None = None
     ref: str | None = None
     adapter: str | None = None
@@ -72,9 +75,33 @@ class Candidate:
         return bool(self.variant.get("simulated"))
 
     @property
+    def decode_tokens_per_s(self) -> float | None:
+        """Tokens a second of one stream."""
+        return self._figure(DECODE)
+
+    @property
+    def ttft_ms(self) -> float | None:
+        """Milliseconds to the first token."""
+        return self._figure(TTFT)
+
+    @property
+    def peak_rss_bytes(self) -> float | None:
+        """Resident memory at its peak."""
+        return self._figure(PEAK_RSS)
+
+    @property
     def latency_ms(self) -> float | None:
         """Milliseconds for one token of the answer."""
         return 1000 / self.decode_tokens_per_s if self.decode_tokens_per_s else None
+
+    @property
+    def klds(self) -> dict[str, float]:
+        """Divergence in each language, nats a token, as deployed."""
+        return {lang: float(reading["value"]) for lang, reading in self.kld.items()}
+
+    def _figure(self, metric: str) -> float | None:
+        reading = self.figures.get(metric)
+        return float(reading["value"]) if reading else None
 
 
 def gather(inputs: Inputs) -> list[Candidate]:
@@ -110,6 +137,7 @@ def gather(inputs: Inputs) -> list[Candidate]:
                 fix="give the frontier one probe artefact a subject",
             )
         candidate.margins = read_margins(given.path)
+        candidate.choice = by_language(manifest.measurements, CHOICE_ACCURACY)
         candidate.adapter = adapter.label if adapter else None
         if model := manifest.inputs.get("model"):
             candidate.ref = model.label
@@ -117,7 +145,7 @@ def gather(inputs: Inputs) -> list[Candidate]:
     for _, _given, manifest in _artefacts(inputs, "divergence"):
         named = _joined(manifest, "variant", by_hash) or _subject(manifest)
         if named and (about := found.get(aliases.get(named, named))):
-            about.kld = kld_by_language(manifest.measurements, DEPLOYED)
+            about.kld = by_language(manifest.measurements, KLD, DEPLOYED)
     if "bench" in inputs:
         _add_bench(load_manifest(inputs["bench"].path), found, by_hash, aliases)
     return [found[subject] for subject in sorted(found)]
@@ -171,7 +199,8 @@ def _add_bench(
             )
     for subject, measured in rows.items():
         if candidate := found.get(subject):
-            candidate.decode_tokens_per_s = median_of(measured, DECODE)
-            candidate.ttft_ms = median_of(measured, TTFT)
-            candidate.peak_rss_bytes = median_of(measured, PEAK_RSS)
-            candidate.file_bytes = candidate.file_bytes or median_of(measured, FILE_BYTES)
+            for metric in (DECODE, TTFT, PEAK_RSS):
+                if reading := reading_of(measured, metric):
+                    candidate.figures[metric] = reading
+            if candidate.file_bytes is None and (size := reading_of(measured, FILE_BYTES)):
+                candidate.file_bytes = float(size["value"])

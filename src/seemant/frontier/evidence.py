@@ -2,42 +2,41 @@
 
 from typing import Any
 
-from seemant.core.measurement import EXACT, Measurement
+from seemant.core.measurement import Measurement, exact
 from seemant.frontier.floors import Row
-
-_MEDIAN = "none: a median of repeated runs; their spread is in the bench artefact"
-_FIGURES = (
-    ("file_bytes", "file_bytes", "bytes", EXACT),
-    ("peak_rss_bytes", "peak_rss", "bytes", _MEDIAN),
-    ("decode_tokens_per_s", "decode", "tokens/s", _MEDIAN),
-    ("ttft_ms", "ttft", "ms", _MEDIAN),
+from seemant.frontier.readings import (
+    CHOICE_ACCURACY,
+    DECODE,
+    FILE_BYTES,
+    KLD,
+    PEAK_RSS,
+    TTFT,
+    Reading,
 )
+
+_FIGURES = ((PEAK_RSS, "bytes"), (DECODE, "tokens/s"), (TTFT, "ms"))
+_BY_LANGUAGE = ((CHOICE_ACCURACY, "share"), (KLD, "nats/token"))
 
 
 def evidence(row: Row, languages: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the measurements of a candidate that its recommendation rests on.
 
-    They were made on this machine: quality and file size hold anywhere, memory roughly, speed
-    only here.
+    They come with the intervals and counts that they were measured with. They were made on this
+    machine: quality and file size hold anywhere, memory roughly, speed only here.
     """
     found = []
+    readings = row.get("readings", {})
     for lang in languages:
         if quality := row["quality"].get(lang):
-            found.append(
-                Measurement(
-                    subject=row["subject"],
-                    metric="pmi_margin",
-                    lang=lang,
-                    unit="nats/byte",
-                    **quality,
-                )
-            )
-        if lang in row["guard"]:
-            method = "none: its interval is in the divergence artefact"
-            found.append(_one(row, "kld", row["guard"][lang], "nats/token", method, lang))
-    for key, metric, unit, method in _FIGURES:
-        if row[key] is not None:
-            found.append(_one(row, metric, row[key], unit, method))
+            found.append(_measured(row, "pmi_margin", "nats/byte", quality, lang))
+        for metric, unit in _BY_LANGUAGE:
+            if reading := readings.get(metric, {}).get(lang):
+                found.append(_measured(row, metric, unit, reading, lang))
+    if row["file_bytes"] is not None:
+        found.append(exact(row["subject"], FILE_BYTES, row["file_bytes"], "bytes"))
+    for metric, unit in _FIGURES:
+        if reading := readings.get(metric):
+            found.append(_measured(row, metric, unit, reading))
     return [m.model_dump(mode="json", exclude_defaults=True) for m in found]
 
 
@@ -57,15 +56,7 @@ def serve_command(row: Row, nodes: str | None = None) -> list[str] | None:
     return [*command, "--adapter", f"{nodes}/{row['adapter']}" if nodes else row["adapter"]]
 
 
-def _one(
-    row: Row, metric: str, value: float, unit: str, method: str, lang: str | None = None
+def _measured(
+    row: Row, metric: str, unit: str, reading: Reading, lang: str | None = None
 ) -> Measurement:
-    return Measurement(
-        subject=row["subject"],
-        metric=metric,
-        lang=lang,
-        value=value,
-        unit=unit,
-        ci_method=method,
-        n=1,
-    )
+    return Measurement(subject=row["subject"], metric=metric, lang=lang, unit=unit, **reading)

@@ -4,10 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seemant.core.measurement import TOO_FEW
 from seemant.frontier.languages import language
 
 Row = Mapping[str, Any]
 """One candidate of `frontier.json`."""
+
+
+# What is said where no deployable candidate reaches a floor.
+UNREACHED: Mapping[str, str] = {
+    "deployable": "no candidate can be deployed",
+    "max_file": "no deployable candidate keeps to the file size",
+    "max_memory": "no deployable candidate keeps to the memory",
+    "max_latency": "no deployable candidate is known to keep to the time a token",
+    "undamaged": "compression damaged every deployable candidate in a language asked for",
+    "min_quality": "no deployable candidate reaches the quality floor",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +107,11 @@ def _quality(quality: Mapping[str, Any] | None, lang: str, floor: float) -> list
         return [Miss("min_quality", f"no quality was measured in {language(lang)}")]
     value, low = quality["value"], quality["ci_low"]
     if low is None:
-        n = quality["n_clusters"]
-        return [
-            Miss("min_quality", f"{n} families in {language(lang)} are too few for an interval")
-        ]
+        n, tongue = quality["n_clusters"], language(lang)
+        why = f"{n} families in {tongue} are too few for an interval"
+        if quality.get("ci_method", TOO_FEW) != TOO_FEW:
+            why = f"no interval in {tongue}: {quality['ci_method'].removeprefix('none: ')}"
+        return [Miss("min_quality", why)]
     if low > floor:
         return []
     chance = "; not surely better than chance" if floor == 0 else ""

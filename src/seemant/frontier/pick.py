@@ -3,7 +3,8 @@
 Of all candidates that miss no floor, the best has the highest quality in its worst language of
 those asked for. Another may take its place only by being smaller, and only when the paired
 bootstrap's 95 % interval of the difference to the best reaches zero. With few probe families that
-interval is wide and the rule leans to small files: the evidence printed beside it says so.
+interval is wide and the rule leans to small files: the evidence printed beside it says so. Of files
+of one size the better one is taken.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from seemant.frontier.bootstrap import draw, worst_language_difference
-from seemant.frontier.floors import Miss, Request, Row, megabytes, misses, worst_quality
+from seemant.frontier.floors import (
+    UNREACHED,
+    Miss,
+    Request,
+    Row,
+    megabytes,
+    misses,
+    worst_quality,
+)
 from seemant.frontier.languages import language
 from seemant.frontier.scores import Margins
 
@@ -56,12 +65,19 @@ def answer(
         row["subject"]: _difference(row, best, margins, request, resamples, seed) for row in fits
     }
     close = [row for row in fits if gaps[row["subject"]][2] >= 0]
-    pick = min(close, key=lambda row: (row["file_bytes"], row["subject"]))
+    pick = min(
+        close,
+        key=lambda row: (
+            row["file_bytes"],
+            -worst_quality(row, request.languages),
+            row["subject"],
+        ),
+    )
     why = _why(pick, best, fits, gaps[pick["subject"]], request)
     others = [row for row in fits if row is not pick]
     if others:
         second: Row | None = others[0]
-        lost = _lost(others[0], pick, best, gaps)
+        lost = _lost(others[0], pick, best, gaps, request)
     else:
         second, lost = _nearest_unfit(rows, missed, request)
     return Answer(request, pick, why, second, lost, None, None, (), len(fits))
@@ -100,14 +116,26 @@ def _why(
         )
         return many + tail
     tongues = ", ".join(map(language, request.languages))
+    where = f"the worst of {tongues}" if len(request.languages) > 1 else tongues
     return (
-        f"{many}; this is the smallest file ({megabytes(pick['file_bytes'])}) whose quality in the "
-        f"worst of {tongues} is not surely below the best, {best['subject']}: {_gap(gap)}"
+        f"{many}; this is the smallest file ({megabytes(pick['file_bytes'])}) whose quality in "
+        f"{where} is not surely below the best, {best['subject']}: {_gap(gap)}"
     )
 
 
-def _lost(row: Row, pick: Row, best: Row, gaps: Mapping[str, tuple[float, float, float]]) -> str:
+def _lost(
+    row: Row,
+    pick: Row,
+    best: Row,
+    gaps: Mapping[str, tuple[float, float, float]],
+    request: Request,
+) -> str:
     size = f"{megabytes(row['file_bytes'])} against {megabytes(pick['file_bytes'])}"
+    if row["file_bytes"] == pick["file_bytes"]:
+        same = f"a file of the same size ({megabytes(row['file_bytes'])})"
+        if worst_quality(row, request.languages) < worst_quality(pick, request.languages):
+            return f"{same} with a lower quality in the worst language"
+        return f"{same} and the same quality; the first by name is taken"
     if row is best:
         return f"a larger file ({size}) for a quality that is not surely higher"
     gap = gaps[row["subject"]]
@@ -141,7 +169,7 @@ def _unfit(rows: Sequence[Row], missed: Mapping[str, list[Miss]], request: Reque
     alone = [floor for floor in floors if all(floor in each for each in names)]
     floor = alone[0] if alone else floors[0]
     why = (
-        f"no deployable candidate reaches the floor {floor}"
+        UNREACHED[floor]
         if alone
         else "each floor is reached by some candidate, but no candidate reaches all of them"
     )
@@ -150,11 +178,16 @@ def _unfit(rows: Sequence[Row], missed: Mapping[str, list[Miss]], request: Reque
 
 def _badness(
     row: Row, missed: Mapping[str, list[Miss]], request: Request
-) -> tuple[bool, int, float, str]:
-    """Order of the least bad: can be deployed at all, fewest floors missed, highest quality."""
+) -> tuple[bool, bool, int, float, str]:
+    """Order of the least bad: can be deployed at all, is not damaged in a language asked for,
+    fewest floors missed, highest quality.
+
+    Damage goes before the count of floors: a lucky margin of a broken model is no virtue.
+    """
     failed = missed[row["subject"]]
     return (
         not row["deployable"],
+        any(lang in row.get("damaged", ()) for lang in request.languages),
         len({miss.floor for miss in failed}),
         -worst_quality(row, request.languages),
         row["subject"],

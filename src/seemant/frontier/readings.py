@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterable
+from typing import Any
 
 from seemant.core.measurement import Measurement
 
@@ -10,26 +11,53 @@ TTFT = "ttft"  # ms
 PEAK_RSS = "peak_rss"  # bytes
 FILE_BYTES = "file_bytes"
 KLD = "kld"  # nats/token; conditions["route"] is "weights", "deployed" or "runtime"
+CHOICE_ACCURACY = "choice_accuracy"  # share of questions whose right answer has the largest PMI
 WEIGHTS, DEPLOYED, RUNTIME = "weights", "deployed", "runtime"
 
 _TO_BASE = {"kB": 1e3, "KB": 1e3, "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30, "s": 1e3}
 
 
-def median_of(measurements: Iterable[Measurement], metric: str) -> float | None:
-    """Return the median of a metric's values in bytes, ms or tokens/s; None without any."""
-    values = [in_base_unit(m) for m in measurements if m.metric == metric]
-    return statistics.median(values) if values else None
+Reading = dict[str, Any]
+"""A number as the frontier's file keeps it: value, ci_low, ci_high, ci_method, n, n_clusters."""
 
 
-def in_base_unit(measurement: Measurement) -> float:
-    """Return a value in bytes or milliseconds; other units stay as they are."""
-    return measurement.value * _TO_BASE.get(measurement.unit, 1.0)
-
-
-def kld_by_language(measurements: Iterable[Measurement], route: str) -> dict[str, float]:
-    """Return a variant's divergence in each language by one route, nats a token."""
+def as_reading(measurement: Measurement) -> Reading:
+    """Return a measurement with its interval, in bytes or ms; other units stay as they are."""
+    scale = _TO_BASE.get(measurement.unit, 1.0)
+    m = measurement
     return {
-        m.lang: m.value for m in measurements if m.metric == KLD and m.lang and route_of(m) == route
+        "value": m.value * scale,
+        "ci_low": None if m.ci_low is None else m.ci_low * scale,
+        "ci_high": None if m.ci_high is None else m.ci_high * scale,
+        "ci_method": m.ci_method,
+        "n": m.n,
+        "n_clusters": m.n_clusters,
+    }
+
+
+def reading_of(measurements: Iterable[Measurement], metric: str) -> Reading | None:
+    """Return the reading of a metric; of several, their median without an interval."""
+    found = [as_reading(m) for m in measurements if m.metric == metric]
+    if len(found) < 2:
+        return found[0] if found else None
+    return {
+        "value": statistics.median(each["value"] for each in found),
+        "ci_low": None,
+        "ci_high": None,
+        "ci_method": f"none: the median of {len(found)} measurements",
+        "n": sum(each["n"] for each in found),
+        "n_clusters": None,
+    }
+
+
+def by_language(
+    measurements: Iterable[Measurement], metric: str, route: str | None = None
+) -> dict[str, Reading]:
+    """Return the readings of a metric in each language, by one route where there are several."""
+    return {
+        m.lang: as_reading(m)
+        for m in measurements
+        if m.metric == metric and m.lang and route_of(m) == route
     }
 
 

@@ -102,8 +102,10 @@ def _notes(found: "Answer", device: "Device") -> list[str]:
 
 STAGE = Stage(
     name="recommend",
-    version=1,
+    version=2,
     config=RecommendConfig,
     run=run,
     roles={"frontier": "frontier"},
+    hardware_bound=True,  # it reads this machine's memory
+    data=("bench/devices.toml",),
 )

@@ -9,6 +9,7 @@ from seemant.core.measurement import Measurement
 from seemant.core.stage import Inputs, Stage
 from seemant.frontier.candidates import Candidate, gather
 from seemant.frontier.config import FrontierConfig
+from seemant.frontier.readings import CHOICE_ACCURACY, KLD
 
 
 def run(config: FrontierConfig, inputs: Inputs, out: Path) -> list[Measurement]:
@@ -58,7 +59,8 @@ def _facts(c: Candidate) -> dict[str, Any]:
         "peak_rss_bytes": c.peak_rss_bytes,
         "file_bytes": c.file_bytes,
         "simulated": c.simulated,
-        "guard": c.kld,
+        "guard": c.klds,
+        "readings": {**c.figures, KLD: c.kld, CHOICE_ACCURACY: c.choice},
         "artefact": c.artefact,
         "ref": c.ref,
         "adapter": c.adapter,
@@ -68,7 +70,7 @@ def _facts(c: Candidate) -> dict[str, Any]:
 
 STAGE = Stage(
     name="frontier",
-    version=1,
+    version=2,
     config=FrontierConfig,
     run=run,
     roles={

@@ -16,8 +16,11 @@ def read_margins(artefact: Path) -> Margins:
     The PMI margin is the only score that compares models with different vocabularies: it is in
     nats a byte of answer, and it takes each answer's own likelihood without the question out.
     """
+    file = artefact / "scores.jsonl"
+    if file.is_file() and not file.stat().st_size:  # a probe of the study's queries alone
+        return {}
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for line in read_records(artefact / "scores.jsonl", Score):
+    for line in read_records(file, Score):
         if line.pmi_margin is not None:
             values[line.lang][line.family].append(line.pmi_margin)
     return {

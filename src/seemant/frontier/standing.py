@@ -26,7 +26,7 @@ def standings(
     does that of a variant in a language that compression damaged: a lucky margin beats nobody.
     """
     verdicts = {
-        c.subject: judge(c.kld, limit=config.kld_limit, ratio=config.kld_ratio) for c in candidates
+        c.subject: judge(c.klds, limit=config.kld_limit, ratio=config.kld_ratio) for c in candidates
     }
     reasons = {c.subject: obstacles(c, timed=timed) for c in candidates}
     able = [c for c in candidates if not reasons[c.subject]]

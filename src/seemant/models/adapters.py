@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seemant.core.errors import BadFile
+from seemant.core.errors import BadConfig, BadFile
+from seemant.core.jsonl import read_json
 from seemant.formats.gguf_read import GgufFile
 from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.models.hf_config import family_of_metadata
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
+STUDENT_NAME, VARIANT_NAME = "student.json", "variant.json"
 _ENDS = ("model.embed_tokens.weight", "lm_head.weight")
 
 
@@ -151,6 +153,38 @@ def write_gguf_lora(adapter: Path, out: Path, base: GgufFile) -> None:
         "adapter.lora.alpha": float(alpha),
     }
     write_gguf(out, metadata, tensors)
+
+
+def check_base(adapter: Path, model: Path, sha256: str) -> None:
+    """Refuse an adapter on a model that it was not trained on; unknown origin passes.
+
+    adapter: a train artefact, or something in it. model: the model's file or artefact, `sha256`
+    its content. A variant counts as its base, unless it holds an adapter already.
+
+    Raises:
+        BadConfig: the model is a variant with an adapter merged in. BadFile: another base.
+    """
+    variant = _facts_beside(model, VARIANT_NAME)
+    if variant.get("adapter"):
+        raise BadConfig(
+            "an adapter is already merged into this variant; beside it, it would count twice",
+            where=str(model),
+            fix="leave the adapter out",
+        )
+    student = _facts_beside(adapter, STUDENT_NAME) or _facts_beside(adapter.parent, STUDENT_NAME)
+    trained_on = student.get("base_sha256")
+    if trained_on and trained_on not in (sha256, (variant.get("base") or {}).get("sha256")):
+        raise BadFile(
+            f"this adapter was trained on {student.get('base')}, not on this model",
+            where=f"{adapter} on {model}",
+            fix=f"name {student.get('base')}, or the adapter of this model",
+        )
+
+
+def _facts_beside(path: Path, name: str) -> dict[str, Any]:
+    file = (path.parent if path.is_file() else path) / name
+    facts: dict[str, Any] = read_json(file) if file.is_file() else {}
+    return facts
 
 
 def adapter_folder(path: Path) -> Path:

@@ -20,11 +20,10 @@ from seemant.core.errors import (
 )
 from seemant.core.hashing import file_sha256
 from seemant.core.lock import folder_lock
-from seemant.core.paths import cache_dir
 from seemant.core.progress import Tick, progress
 from seemant.core.refs import parse_ref
 from seemant.models.catalogue import Carrier, Entry, entries, entry_of
-from seemant.models.expansions import expansion_of
+from seemant.models.expansions import all_expansions, expansion_of
 from seemant.models.wheels import download
 
 MB = 1_000_000
@@ -74,10 +73,12 @@ def verify(name: str | Entry) -> Path:
 def clean(name: str | None = None) -> int:
     """Remove one embedded model and its expansion, or all of them; return the bytes freed.
 
+    Whatever else lies in the cache folder is not ours and stays.
+
     Raises:
         UnknownModel: no such name. NoPermission: the system refused.
     """
-    folders = [cache_dir() / "models", cache_dir() / "torch"]
+    folders = [*(entry.folder for entry in entries().values()), *all_expansions()]
     if name is not None:
         entry = entry_of(name)
         folders = [entry.folder]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from seemant.core.errors import BadFile, Offline, UnknownModel, from_os_error, nearest
 from seemant.core.jsonl import read_json
 from seemant.core.records import LANGUAGES, Lang
-from seemant.core.refs import ModelRef, parse_ref
+from seemant.core.refs import SCHEMES, ModelRef, parse_ref, short_name
 from seemant.models.carriers import embedded_name
 from seemant.models.carriers import fetch as fetch_carriers
 from seemant.models.catalogue import MODEL_NAME, Entry, entries, entry_of
@@ -98,6 +98,7 @@ def _embedded(ref: str, entry: Entry, fetch: bool) -> ModelFile:
 def _path(ref: str, path: Path) -> ModelFile:
     name = embedded_name(path)
     languages = entries()[name].languages if name else LANGUAGES
+    subject = name or short_name(ref)
     if path.is_dir():
         from seemant.models.hf_config import family_of_config
         from seemant.models.hf_folder import read_config, weight_files
@@ -106,7 +107,7 @@ def _path(ref: str, path: Path) -> ModelFile:
             return _path(ref, path / MODEL_NAME)
         family_of_config(read_config(path))
         weight_files(path)
-        return ModelFile(ref, path, "hf", None, languages, path.resolve().name)
+        return ModelFile(ref, path, "hf", None, languages, subject)
     from seemant.formats.gguf_read import open_gguf
     from seemant.models.hf_config import family_of_metadata
 
@@ -119,8 +120,7 @@ def _path(ref: str, path: Path) -> ModelFile:
         )
     family_of_metadata(metadata)
     licence = metadata.get("general.license")
-    subject = path.resolve().parent.name if path.name == MODEL_NAME else path.stem
-    return ModelFile(ref, path, "gguf", licence, languages, name or subject)
+    return ModelFile(ref, path, "gguf", licence, languages, subject)
 
 
 def _run(ref: str, folder: Path, fetch: bool) -> ModelFile:
@@ -150,7 +150,7 @@ def _run(ref: str, folder: Path, fetch: bool) -> ModelFile:
         "gguf",
         variant.get("licence") or found.licence,
         found.languages,
-        str(variant.get("name") or folder.resolve().name),
+        str(variant.get("subject") or variant.get("name") or short_name(ref)),
     )
 
 
@@ -163,11 +163,15 @@ def _config(ref: str, name: str) -> ModelFile:
 
 def _hub(ref: str, parsed: ModelRef, fetch: bool) -> ModelFile:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     wanted: dict[str, Any] = {"revision": parsed.revision, "allow_patterns": _HUB_FILES}
     try:
         folder = snapshot_download(parsed.name, local_files_only=True, **wanted)
+    except HFValidationError as error:
+        raise UnknownModel(
+            f"no name of a Hub model: {ref!r}", fix=f"write {SCHEMES['hf']}"
+        ) from error
     except (LocalEntryNotFoundError, FileNotFoundError):
         if not fetch:
             raise BadFile(
@@ -186,9 +190,7 @@ def _hub(ref: str, parsed: ModelRef, fetch: bool) -> ModelFile:
         except Exception as error:  # the Hub's client passes on its HTTP library's own errors
             raise _offline(parsed, error) from error
     found = _path(ref, Path(folder))
-    return ModelFile(
-        ref, found.path, "hf", found.licence, LANGUAGES, parsed.name.rpartition("/")[2]
-    )
+    return ModelFile(ref, found.path, "hf", found.licence, LANGUAGES, short_name(ref))
 
 
 def _offline(parsed: ModelRef, error: Exception) -> Offline:

@@ -30,7 +30,7 @@ LABELS: tuple[Label, ...] = get_args(Label)
 
 # Starting thresholds of the notes, section 3; frozen until a labelled set says otherwise.
 MIN_SCRIPT_SHARE = 0.80
-MAX_ECHO = 0.80  # a flag only: "Karnataka is the capital of Karnataka" copies and still errs
+MAX_ECHO = 0.80  # a flag only: an answer may stand behind a copied question
 MAX_REPETITION = 0.35
 MIN_REPEATABLE = 11  # aksharas: 8 four-grams, below which seq-rep-4 is noise [J]
 
@@ -42,7 +42,8 @@ class Diagnosis:
     before: the label of the same model's reply before tuning; the label itself where the reply
         is the untuned model's own.
     charged: the reply is not a pass and the untuned model's had another label, so that tuning
-        (or compression) may be asked about it.
+        (or compression) may be asked about it. Mimicry is charged only where the reply is more
+        like news than the untuned one, if that was news too.
     """
 
     label: Label
@@ -56,24 +57,30 @@ def diagnose(reading: Reading, before: Reading | None = None) -> Diagnosis:
     Without `before` the reply counts as the untuned model's own: callers that know better
     withhold it (`score.py`).
     """
-    own = label_of(reading, before)
+    own = label_of(reading)
     earlier = label_of(before) if before is not None else own
-    return Diagnosis(own, earlier, own != "pass" and own != earlier)
+    charged = own != "pass" and own != earlier
+    if before is not None and own == "mimicry":
+        charged = charged and _more_news(reading, before)
+    return Diagnosis(own, earlier, charged)
 
 
-def label_of(reading: Reading, before: Reading | None = None) -> Label:
-    """Return the first label, from the top, whose rule holds."""
+def label_of(reading: Reading) -> Label:
+    """Return the first label, from the top, whose rule holds.
+
+    It rests on the reply alone, so that one reply has one label whenever it was given.
+    """
     right = reading.correct is True
     wrong = reading.correct is False
+    if reading.loop or _repeats(reading):
+        return "collapse"
     if not right and reading.says_nothing:
         return "empty"
     if _strays(reading):
         return "wrong_language"
-    if reading.loop or _repeats(reading):
-        return "collapse"
     if right and reading.in_first_sentence and reading.news_tail:
         return "news_addon"
-    if not right and reading.news and not reading.on_topic and _more_news(reading, before):
+    if not right and reading.news and not reading.on_topic:
         return "mimicry"
     if wrong and reading.category == "identity" and not reading.refusal:
         return "identity_loss"
@@ -105,6 +112,6 @@ def _repeats(reading: Reading) -> bool:
     return reading.n_aksharas >= MIN_REPEATABLE and reading.repetition > MAX_REPETITION
 
 
-def _more_news(reading: Reading, before: Reading | None) -> bool:
-    """Return whether news-likeness has risen; the untuned model's own reply cannot tell."""
-    return before is None or reading.news_score > before.news_score or not before.news
+def _more_news(reading: Reading, before: Reading) -> bool:
+    """Return whether news-likeness has risen."""
+    return reading.news_score > before.news_score or not before.news

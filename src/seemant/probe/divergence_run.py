@@ -108,10 +108,13 @@ def _routes(config: DivergenceConfig, variant: Path | None) -> tuple[str, ...]:
 
 
 def _load_reference(inputs: Inputs) -> "TorchModel":
+    from seemant.models.adapters import check_base
     from seemant.models.load import load_torch
 
-    adapter = inputs.get("adapter")
-    return load_torch(model_file(inputs["model"]), adapter=adapter.path if adapter else None)
+    model, adapter = inputs["model"], inputs.get("adapter")
+    if adapter:
+        check_base(adapter.path, model.path, model.sha256)
+    return load_torch(model_file(model), adapter=adapter.path if adapter else None)
 
 
 def _load_candidate(inputs: Inputs) -> "TorchModel":
@@ -135,18 +138,21 @@ def _maybe_deployed(
         return nullcontext(None)
     variant, adapter = inputs.get("variant"), inputs.get("adapter")
     if variant is not None:
-        return open_backend(variant.path / MODEL_NAME, threads=config.threads, context=CONTEXT)
+        return open_backend(
+            variant.path / MODEL_NAME, threads=config.threads, context=CONTEXT, strict=True
+        )
     return open_backend(
         model_file(inputs["model"]),
         adapter=adapter.path if adapter else None,
         threads=config.threads,
         context=CONTEXT,
+        strict=True,
     )
 
 
 STAGE = Stage(
     name="divergence",
-    version=1,
+    version=2,
     config=DivergenceConfig,
     run=run,
     roles={

@@ -2,6 +2,8 @@
 
 import regex
 
+from seemant.probe.lexicon import digits_of
+
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:'\p{L}+)?")
 _LABELS = r"(?:answer|ans|उत्तर|जवाब|ಉತ್ತರ)"
 _LABEL = regex.compile(rf"\s*{_LABELS}\s*[:：]\s*", regex.IGNORECASE)
@@ -9,6 +11,8 @@ _ANY_LABEL = regex.compile(rf"{_LABELS}\s*(?:[:：]|$)", regex.IGNORECASE)
 _NEXT_TURN = regex.compile(
     r"\n\s*(?:question|प्रश्न|सवाल|ಪ್ರಶ್ನೆ|user|human)\s*\d*\s*[:：]", regex.IGNORECASE
 )
+_OR = frozenset({"or", "या", "ಅಥವಾ"})
+_ONE = "1"  # एक and ಒಂದು are articles as well as a number
 # Two words in common happen by chance; three in the question's order are a copy.
 _MIN_RUN = 3
 
@@ -27,6 +31,31 @@ def strip_echo(text: str, question: str) -> str:
 def own_words(text: str, question: str) -> str:
     """Return what a reply says of its own: neither the question's words nor answer labels."""
     return _ANY_LABEL.sub(" ", _without(text, copied_spans(text, question))).strip()
+
+
+def only_echoes(text: str, question: str) -> bool:
+    """Return whether a reply has words, and every one of them is a word of the question.
+
+    "Karnataka is the capital of Karnataka" says nothing that was not asked, in whatever order. A
+    number says something even where the question holds it. Both texts are normalised.
+    """
+    asked = {word.casefold() for word in _WORD.findall(question)}
+    said = [word.casefold() for word in _WORD.findall(_ANY_LABEL.sub(" ", text))]
+    return bool(said) and all(word in asked and not _is_number(word) for word in said)
+
+
+def chooses(text: str, question: str) -> bool:
+    """Return whether a reply takes one side of a question such as "human or something else?".
+
+    There an answer is made of the question's words. One that says "or" again chooses nothing.
+    """
+    asked = {word.casefold() for word in _WORD.findall(question)}
+    said = {word.casefold() for word in _WORD.findall(text)}
+    return bool(asked & _OR) and bool(said) and not said & _OR
+
+
+def _is_number(word: str) -> bool:
+    return word.isdecimal() or digits_of(word) not in (None, _ONE)
 
 
 def echo_share(text: str, question: str) -> float:

@@ -23,10 +23,12 @@ from scipy.special import stdtrit  # scipy.stats takes a second to import
 from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
 
 Floats = NDArray[np.float64]
+ALL_ALIKE = "none: all clusters alike"  # no spread was seen, which is not: there is none
 LEVEL = 0.975  # both sides of 95 %
 WALD_RANGE = (0.15, 0.85)  # outside, a symmetric interval covers too little (notes, section 2)
 EXACT_CLUSTERS = 13  # up to 2^13 sign flips are enumerated, beyond they are drawn
 _DRAWS = 10_000
+_ROUNDING = 1e-12  # of the largest value: an error below is what rounding leaves of zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,17 @@ class Interval:
 
 
 def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval:
-    """Return the mean with its cluster t interval. values, clusters: (n,), n >= 1."""
+    """Return the mean with its cluster t interval. values, clusters: (n,), n >= 1.
+
+    Where all clusters agree exactly the standard error is 0: no interval, rather than one of no
+    width that would claim certainty.
+    """
     x = np.asarray(values, dtype=np.float64)
     mean, error, n_clusters = _mean_and_error(x, clusters)
     if n_clusters < MIN_CLUSTERS:
         return Interval(mean, None, None, TOO_FEW, len(x), n_clusters)
+    if error <= _ROUNDING * float(np.abs(x).max()):
+        return Interval(mean, None, None, ALL_ALIKE, len(x), n_clusters)
     half = float(stdtrit(n_clusters - 1, LEVEL)) * error
     return Interval(mean, mean - half, mean + half, "cluster t, 95 %", len(x), n_clusters)
 
@@ -55,11 +63,14 @@ def proportion(values: Sequence[float], clusters: Sequence[Hashable]) -> Interva
     """Return a share of ones with its interval, within [0, 1]. values are 0 or 1.
 
     Between .15 and .85 the cluster t interval; outside, Wilson's with the effective sample size
-    n_eff = n / DEFF (`wilson`).
+    n_eff = n / DEFF (`wilson`). A share of 0 or 1 has Wilson's too; another share that is the same
+    in all clusters has none.
     """
     given = cluster_mean(values, clusters)
-    if given.low is None or given.high is None:
+    if given.method == TOO_FEW or (given.method == ALL_ALIKE and 0 < given.value < 1):
         return given
+    if given.low is None or given.high is None:
+        return wilson(values, clusters)
     if WALD_RANGE[0] <= given.value <= WALD_RANGE[1]:
         low, high = max(0.0, given.low), min(1.0, given.high)
         return Interval(given.value, low, high, given.method, given.n, given.n_clusters)

@@ -16,7 +16,7 @@ from seemant.probe.echo import strip_echo
 from seemant.probe.lexicon import digits_of
 from seemant.probe.negation import contains_negator, is_negated
 from seemant.probe.normalise import normalise
-from seemant.probe.numbers import counts_something_else, is_number
+from seemant.probe.numbers import counts_something_else, is_number, is_operand
 from seemant.probe.occurrences import Occurrence, find, standing_alone
 from seemant.probe.sentences import first_sentence
 
@@ -68,6 +68,7 @@ def match(reply: str, probe: Probe) -> Match:
         each
         for each in _asserted(text, probe, _with_digits(probe.distractors), wrong=True)
         if not find(question, each.alias, probe.lang)
+        and not (is_number(each.alias) and is_operand(text, each.start, each.end, question))
     ]
     golds, wrongs = _larger_wins(golds, wrongs)
     kept = [each for each in golds if not _disqualified(text, each, golds + wrongs, probe)]

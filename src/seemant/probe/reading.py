@@ -8,7 +8,7 @@ from seemant.core.records import Lang, Probe
 from seemant.corpus.register import news_score, news_threshold
 from seemant.probe.aksharas import aksharas, letters, words
 from seemant.probe.cues import news_cues, refuses
-from seemant.probe.echo import echo_share, own_words
+from seemant.probe.echo import chooses, echo_share, only_echoes, own_words
 from seemant.probe.lexicon import lexicon
 from seemant.probe.match import Match, match
 from seemant.probe.normalise import normalise
@@ -29,9 +29,10 @@ class Reading:
     """One reply, measured.
 
     category: the probe's. correct, reason, in_first_sentence: the matcher's.
-    n_aksharas, n_words: letters and digits only. says_nothing: what is left without the echo of
-        the question is punctuation or a single akshara; a digit says something.
-    script_share: None for a reply without letters.
+    n_aksharas, n_words: letters and digits only. says_nothing: all its words are the question's,
+        or what is left without the echo of the question is punctuation or a single akshara; a
+        number says something, and so does one side of an "or" question.
+    script_share: None for a reply without letters of its own (`text_scores.script_followed`).
     repetition: seq-rep-4. loop: a piece said three times in a row. echo: share of copied words.
     news_score: log-odds a n-gram, news against other styles; news_excess: that less the threshold
         under which 95 % of other texts of this length stay. news_cues: kinds of cue, 0 to 4.
@@ -76,7 +77,7 @@ def read(reply: str, probe: Probe) -> Reading:
         in_first_sentence=found.in_first_sentence,
         n_aksharas=len(letters(reply)),
         n_words=len(words(reply)),
-        says_nothing=_says_nothing(own_words(text, question)),
+        says_nothing=_says_nothing(text, question),
         script_share=script_followed(reply, probe),
         repetition=repetition(reply),
         loop=loops(reply),
@@ -119,8 +120,14 @@ def keeps_content_word(text: str, question: str) -> bool:
     return False
 
 
-def _says_nothing(own: str) -> bool:
-    return len(letters(own)) < MIN_AKSHARAS and not regex.search(r"\d", own)
+def _says_nothing(text: str, question: str) -> bool:
+    if chooses(text, question):
+        return _is_blank(text)
+    return only_echoes(text, question) or _is_blank(own_words(text, question))
+
+
+def _is_blank(text: str) -> bool:
+    return len(letters(text)) < MIN_AKSHARAS and not regex.search(r"\d", text)
 
 
 def _asserts(text: str, question: str, found: Match) -> bool:

@@ -91,16 +91,20 @@ def open_engine(
     config: ProbeConfig, model: Input, adapter: Input | None
 ) -> tuple[AbstractContextManager[Backend], Template]:
     """Return the engine, to be entered, and the template of a model with its adapter."""
+    from seemant.models.adapters import check_base
     from seemant.models.backends.open import open_backend
     from seemant.models.prompts import template_of
 
     path = model_file(model)
+    if adapter:
+        check_base(adapter.path, model.path, model.sha256)
     backend = open_backend(
         path,
         kind=config.backend,
         adapter=adapter.path if adapter else None,
         threads=config.threads,
         context=config.context,
+        strict=True,
     )
     return backend, template_of(path)
 
@@ -133,8 +137,9 @@ def _ask(
 
 STAGE = Stage(
     name="probe",
-    version=1,
+    version=2,
     config=ProbeConfig,
     run=run,
     roles={"model": "model", "adapter": "adapter?", "before": "probe?", "suite": "probes?"},
+    data=("probe/data/families.jsonl", "probe/data/words.toml", "corpus/data/*.jsonl"),
 )

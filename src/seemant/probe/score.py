@@ -55,15 +55,20 @@ class Before:
 
 
 def load_before(artefact: Path, transcripts_name: str = "transcripts.jsonl") -> Before:
-    """Return the replies and scores of an earlier probe artefact; absent files mean none.
+    """Return the replies and scores of an earlier probe artefact; absent or empty files mean none.
 
     Raises:
         BadFile, BadRecord: a file is damaged.
     """
     said, scored = artefact / transcripts_name, artefact / "scores.jsonl"
-    replies = read_records(said, Transcript) if said.is_file() else []
-    scores = read_records(scored, Score) if scored.is_file() else []
+    replies = read_records(said, Transcript) if _holds_something(said) else []
+    scores = read_records(scored, Score) if _holds_something(scored) else []
     return Before({t.probe_id: t.output for t in replies}, {s.probe_id: s for s in scores})
+
+
+def _holds_something(file: Path) -> bool:
+    """Return whether there are lines: a probe without `generate` leaves an empty file."""
+    return file.is_file() and file.stat().st_size > 0
 
 
 def score_all(

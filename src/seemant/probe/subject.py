@@ -1,9 +1,10 @@
 """What the measurements call a model, and which file of it an engine opens."""
 
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from seemant.core.errors import InputError
 from seemant.core.jsonl import read_json
+from seemant.core.refs import short_name
 from seemant.core.stage import Input
 
 MODEL_NAME, VARIANT_NAME = "model.gguf", "variant.json"
@@ -17,7 +18,7 @@ def subject_of(model: Input, adapter: Input | None, variant: Input | None = None
     own = variant_facts((variant or model).path)
     if named := own.get("subject"):
         return str(named)
-    name = _short(model.label) + ("+lora" if adapter is not None else "")
+    name = short_name(model.label) + ("+lora" if adapter is not None else "")
     return f"{name}/{own.get('name') or Path(variant.label).name}" if variant else name
 
 
@@ -43,11 +44,3 @@ def model_file(model: Input) -> Path:
             fix="probe a variant with a model.gguf, or measure its divergence instead",
         )
     return model.path
-
-
-def _short(label: str) -> str:
-    """Return a model's name from its reference; a file called model.gguf is named by its folder."""
-    path = PurePath(label.partition("#")[2] or label.partition(":")[2] or label)
-    if path.stem == "model" and len(path.parts) > 1:
-        path = path.parent
-    return path.name.partition("@")[0].removesuffix(".gguf") or label

@@ -22,10 +22,8 @@ def script_followed(reply: str, probe: Probe) -> float | None:
     """Return the share, 0 to 1, of the reply's letters in the script of the probe's language.
 
     Left aside: digits, addresses, Latin words that the question or an accepted answer holds, and
-    acronyms. A reply of nothing but these is 1.0; one without letters and digits has no share.
+    acronyms. A reply of nothing but these shows no script, so its share is None: not measured.
     """
-    if not letters(reply):
-        return None
     given = " ".join((probe.question, *probe.accepted))
     allowed = {word.casefold() for word in _LATIN_WORD.findall(given)}
 
@@ -37,7 +35,7 @@ def script_followed(reply: str, probe: Probe) -> float | None:
     rest = _URL.sub(" ", reply)
     if probe.lang != "en":
         rest = _LATIN_WORD.sub(keep, rest)
-    return script_share(rest, probe.lang) if n_letters(rest) else 1.0
+    return script_share(rest, probe.lang) if n_letters(rest) else None
 
 
 def repetition(reply: str) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from seemant.core.measurement import Measurement
 from seemant.report.html import Child, Html, el, join
-from seemant.report.words import interval, mark_of, number
+from seemant.report.words import mark_of, number, spread_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,13 @@ def table(
 def figure_cell(
     measurement: Measurement | None, digits: int = 3, *, signed: bool = False, look: str = ""
 ) -> Cell:
-    """Return a number with its interval beneath, labelled where it was not measured here."""
+    """Return a number with its interval beneath, labelled where it was not measured here.
+
+    Where there were too few observations for an interval, it says how many there were.
+    """
     if measurement is None:
         return Cell("–", "num none")
-    ends = interval(measurement.ci_low, measurement.ci_high, digits)
+    ends = spread_of(measurement, digits)
     shown = number(measurement.value, digits, signed=signed)
     return Cell(join([shown, mark_of(measurement), ends]), f"num {look}".strip())
 

@@ -4,20 +4,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from seemant.core.measurement import Measurement
+from seemant.core.measurement import TOO_FEW, Measurement
 from seemant.frontier.languages import language
 from seemant.report.html import Html, el
 
 LANGUAGE_ORDER = ("hi", "kn", "en")
 MINUS = "−"
-_FLOORS = {
-    "deployable": "a file that can be deployed",
-    "max_file": "file size",
-    "max_memory": "memory",
-    "max_latency": "latency",
-    "undamaged": "intact in every language asked for",
-    "min_quality": "quality",
-}
+SHARPNESS = (
+    "The PMI margin is not free of sharpness: sharper or damaged models have larger margins of "
+    "either sign. Read it with the choice accuracy (how often the right answer has the largest "
+    "PMI) and, for a variant, the divergence."
+)
 
 
 def languages_in(codes: Any) -> list[str]:
@@ -46,11 +43,6 @@ def within(name: str) -> str:
 def spoken(names: Sequence[str]) -> str:
     """Return names as they are spoken: "a, b and c"."""
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
-
-
-def floor_name(floor: str) -> str:
-    """Return a floor of a recommendation in words."""
-    return _FLOORS.get(floor, floor)
 
 
 def size(n_bytes: float | None) -> str:
@@ -101,6 +93,21 @@ def interval(low: float | None, high: float | None, digits: int = 3) -> Html | N
     if low is None or high is None:
         return None
     return el("span", f"{number(low, digits)} to {number(high, digits)}", class_="ci")
+
+
+def spread(
+    low: float | None, high: float | None, method: str, n: int, digits: int = 3
+) -> Html | None:
+    """Return an interval as small text; of too few observations, how many there were."""
+    if method == TOO_FEW:
+        return el("span", f"n = {n}, too few for an interval", class_="ci few")
+    return interval(low, high, digits)
+
+
+def spread_of(m: Measurement, digits: int = 3) -> Html | None:
+    """Return the interval of a measurement; n counts its clusters where it has any."""
+    n = m.n if m.n_clusters is None else m.n_clusters
+    return spread(m.ci_low, m.ci_high, m.ci_method, n, digits)
 
 
 def origin_badge(origin: str) -> Html:

@@ -6,8 +6,9 @@ requests in one batch would change their answers; so all calls come from this on
 
 import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import Full, Queue, SimpleQueue
+from queue import Empty, Full, Queue, SimpleQueue
 
 from seemant.models.backends.protocol import Backend, Generation, Sampling
 from seemant.serve.requests import Refusal
@@ -75,7 +76,8 @@ class Engine:
                 self._jobs.put_nowait(None)
                 break
             except Full:
-                self._refuse(self._jobs.get_nowait())
+                with suppress(Empty):  # the model's thread took it just now
+                    self._refuse(self._jobs.get_nowait())
         self._thread.join()
 
     def _work(self) -> None:

@@ -10,6 +10,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from seemant.core.errors import WorldError
+from seemant.core.refs import short_name
 from seemant.models.backends.open import Kind, open_backend
 from seemant.models.prompts import Template, template_of
 from seemant.models.resolve import weights_in
@@ -60,7 +61,7 @@ def running(
     ) as backend:
         engine = Engine(backend, context=config.context, max_waiting=config.max_waiting)
         try:
-            shown = name or (weights.parent.name if weights.name == "model.gguf" else weights.stem)
+            shown = name or short_name(f"path:{weights}")
             server = _listen(config, engine, template, shown)
             thread = threading.Thread(
                 target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True

@@ -18,10 +18,9 @@ def role_kind(stage: Stage[Any], role: str) -> str:
     Raises:
         BadConfig: the stage has no such role.
     """
-    for known, kind in stage.roles.items():
-        star = known.endswith("/*") and role.startswith(known[:-1]) and len(role) >= len(known)
-        if star or known == role:
-            return kind.rstrip("?")
+    kind = stage.kind_of(role)
+    if kind is not None:
+        return kind
     roles = {known.removesuffix("*") for known in stage.roles}
     raise BadConfig(f"stage {stage.name!r} has no input {role!r}", fix=nearest(role, roles))
 
@@ -57,6 +56,8 @@ def as_input(text: str, kind: str) -> Input:
     if kind == "model" and not (path / MANIFEST_NAME).is_file():
         model = resolve(text)
         return file_input(model.path, text)
+    if kind == "model":
+        return file_input(path, f"run:{path}")  # a reference, which can be resolved again
     if kind == "text":
         from seemant.corpus.fingerprint import text_input
 

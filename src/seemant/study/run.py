@@ -27,6 +27,7 @@ _LOOK_EVERY_S = 0.05
 @dataclass(slots=True)
 class _Running:
     node: str
+    artefact: Path
     process: subprocess.Popen[str]
     log: IO[str]
     log_path: Path
@@ -67,7 +68,7 @@ def _run(
     study: Study, store: Path, folder: Path, say: Say, force: set[str], slots: int
 ) -> StudyDone:
     waiting, running = order(study), list[_Running]()
-    ready, artefacts, urgent = dict[str, Job](), dict[str, Path](), urgency(study)
+    ready, artefacts, urgent = dict[str, tuple[Job, Path]](), dict[str, Path](), urgency(study)
     n_run = 0
 
     def done(name: str, path: Path, how: str) -> None:
@@ -79,17 +80,21 @@ def _run(
         while waiting or ready or running:
             for name in [n for n in waiting if all(m in artefacts for m in needs(study, n))]:
                 waiting.remove(name)
-                job, artefact = _ask(study, name, artefacts, store, name in force)
-                if is_whole(artefact) and not job.force:
-                    done(name, artefact, "already there")
-                else:
-                    ready[name] = job
+                ready[name] = _ask(study, name, artefacts, store, name in force)
             for name in sorted(ready, key=lambda each: -urgent[each]):
+                job, artefact = ready[name]
+                if any(each.artefact == artefact for each in running):
+                    continue  # another node asks the same question: its answer will do
+                if is_whole(artefact) and not job.force:
+                    del ready[name]
+                    done(name, artefact, "already there")
+                    continue
                 # An exclusive node takes all slots, so it waits for an idle machine.
                 node = study.nodes[name]
                 want = slots if node.exclusive else min(node.slots, slots)
                 if sum(each.slots for each in running) + want <= slots:
-                    running.append(_start(name, ready.pop(name), folder, want))
+                    del ready[name]
+                    running.append(_start(name, job, artefact, folder, want))
                     say(f"{name}: started ({len(artefacts)}/{len(study.nodes)} done)")
             for ended in [each for each in running if each.process.poll() is not None]:
                 running.remove(ended)
@@ -122,7 +127,7 @@ def _ask(
     return job, artefact_folder(node, inputs, store)
 
 
-def _start(name: str, job: Job, folder: Path, slots: int) -> _Running:
+def _start(name: str, job: Job, artefact: Path, folder: Path, slots: int) -> _Running:
     log_path = folder / "logs" / f"{name}.log"
     log = log_path.open("a", encoding="utf-8")
     process = subprocess.Popen(
@@ -137,7 +142,7 @@ def _start(name: str, job: Job, folder: Path, slots: int) -> _Running:
     assert process.stdin is not None
     process.stdin.write(job.model_dump_json())
     process.stdin.close()
-    return _Running(name, process, log, log_path, slots, time.monotonic())
+    return _Running(name, artefact, process, log, log_path, slots, time.monotonic())
 
 
 def _finish(job: _Running) -> Path:

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PositiveInt, ValidationError
 
 from seemant.core.config import Config, Key, load_yaml, validate
 from seemant.core.errors import BadConfig, BadFile, nearest
@@ -16,6 +16,7 @@ from seemant.study.inputs import check_roles
 from seemant.study.stages import stage_named
 
 Scalar = str | int | float | bool | None
+NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")]  # a folder's name too
 _REFERENCE = re.compile(r"\$\{([a-z_][a-z0-9_]*)\}")
 
 
@@ -33,7 +34,7 @@ class NodeSpec(Config):
     stage: str
     inputs: dict[str, str | None] = Field(default_factory=dict)
     config: dict[str, Any] = Field(default_factory=dict)
-    slots: int = 1
+    slots: PositiveInt = 1
     """Cores that the node keeps busy; as many nodes run side by side as fit the machine."""
     exclusive: bool = False
     """Nothing else runs beside it: its numbers are times."""
@@ -50,7 +51,7 @@ class StudySpec(Config):
     """The machine on which the expected costs were measured."""
     params: dict[str, Scalar] = Field(default_factory=dict)
     """What `--set NAME=VALUE` may change; a node uses it as ${NAME}."""
-    nodes: dict[str, NodeSpec]
+    nodes: dict[NodeName, NodeSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
         inputs = {role: str(text) for role, text in given.items() if text is not None}
         _at_line(str(path), lines, (*at, "inputs"), lambda s=stage, i=inputs: check_roles(s, i))
         config = {key: _fill(item, params) for key, item in node.config.items()}
+        if inputs.get("teacher", "").startswith("openai:"):  # a server is a setting, not a file
+            config["teacher"] = inputs.pop("teacher")
         if "seed" in stage.config.model_fields:
             config.setdefault("seed", spec.seed)
         for key, item in settings.get(name, {}).items():

@@ -9,6 +9,7 @@ from seemant.core.jsonl import read_records, write_records
 from seemant.core.machine import cores
 from seemant.core.measurement import Measurement, exact
 from seemant.core.records import LANGUAGES, Pair
+from seemant.core.refs import short_name
 from seemant.core.runlog import log_event
 from seemant.core.stage import Inputs, Stage
 from seemant.train.check import Checked, check
@@ -28,18 +29,19 @@ def run(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         WorldError: a full disk, or a loss that is not finite; the same call goes on.
     """
     from seemant.models.load import load_torch
-    from seemant.models.resolve import languages_of
+    from seemant.models.resolve import languages_of, weights_in
     from seemant.train.determinism import deterministic
     from seemant.train.fit import fit
     from seemant.train.measure import costs, heldout_loss, train_loss
     from seemant.train.save import save_adapter, save_student
 
     base, threads = inputs["model"], config.threads or cores()
-    subject = config.subject or f"{_name(base.label)}+lora"
+    weights = weights_in(base.path)
+    subject = config.subject or f"{short_name(base.label)}+lora"
     pairs_file = _pairs_file(inputs["pairs"].path)
     pairs = read_records(pairs_file, Pair, rejected=out / "rejected.jsonl")
     with deterministic(config.seed, threads):
-        loaded = load_torch(base.path, dtype=config.compute)
+        loaded = load_torch(weights, dtype=config.compute)
         checked = check(
             pairs,
             loaded.template,
@@ -59,7 +61,7 @@ def run(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
             "pairs": json_sha256([[row.ids, row.n_prompt] for row in checked.rows]),
         }
         fitted = fit(loaded.model, rows, heldout, config, out, belongs=belongs)
-        save_adapter(out, fitted.adapters, alpha=config.alpha, label=base.label, base=base.path)
+        save_adapter(out, fitted.adapters, alpha=config.alpha, label=base.label, base=weights)
     save_student(
         out,
         subject=subject,
@@ -92,11 +94,6 @@ STAGE = Stage(
 
 def _pairs_file(path: Path) -> Path:
     return path / PAIRS_NAME if path.is_dir() else path
-
-
-def _name(label: str) -> str:
-    """Return a model's short name: a reference's last part, without folders and suffix."""
-    return label.rpartition(":")[2].rstrip("/").rpartition("/")[2].removesuffix(".gguf")
 
 
 def _counts(

@@ -90,3 +90,16 @@ def test_a_missing_function_is_an_unusable_runtime(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(llama_c._SIGNATURES, "llama_no_such_function", (None, []))
     with pytest.raises(NoLlamaCpp, match="llama_no_such_function"):
         llama_c.library()
+
+
+@pytest.mark.usefixtures("_fresh_checks")
+def test_who_measures_gets_an_error_and_no_other_engine(
+    tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llama_c, "WHEEL_VERSION", "1.0")
+    with (
+        pytest.raises(NoLlamaCpp, match="checked against") as caught,
+        open_backend(tiny_gguf, strict=True),
+    ):
+        pass
+    assert caught.value.exit_code == 1 and caught.value.fix

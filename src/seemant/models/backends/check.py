@@ -31,7 +31,9 @@ def check_llamacpp() -> None:
                 tokens = tuple(model.encode(TEXT))
                 nats = nats_of(model, tokens)
         except BadFile as error:
-            raise NoLlamaCpp(f"llama.cpp fails on a known model: {error.what}") from error
+            raise NoLlamaCpp(
+                f"llama.cpp fails on a known model: {error.what}", fix=REINSTALL
+            ) from error
     if tokens != TOKENS or not abs(nats - NATS) < TOLERANCE_NATS:
         raise NoLlamaCpp(
             f"llama.cpp gives {nats:.3f} nats where {NATS} are known (tokens {tokens})",

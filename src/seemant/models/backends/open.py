@@ -25,6 +25,7 @@ def open_backend(
     adapter: Path | None = None,
     threads: int = 1,
     context: int = 1024,
+    strict: bool = False,
 ) -> Iterator[Backend]:
     """Give an open model, and close it afterwards.
 
@@ -33,10 +34,14 @@ def open_backend(
     adapter: a train artefact, its `adapter.gguf`, or a PEFT folder.
     context: the most tokens that prompt and answer may have.
 
-    Where llama.cpp cannot be used at all, torch takes its place and a warning is logged; the
-    backend's `name` says which one it is, and belongs into every record.
+    strict: whoever measures needs the engine that was asked for. Otherwise, where llama.cpp
+        cannot be used at all, torch takes its place and a warning is logged; the backend's `name`
+        says which one it is.
+
+    Raises:
+        NoLlamaCpp: llama.cpp cannot be used here, and `strict`.
     """
-    backend = _open(path, kind, adapter, threads, context)
+    backend = _open(path, kind, adapter, threads, context, strict)
     try:
         yield backend
     finally:
@@ -44,7 +49,7 @@ def open_backend(
 
 
 def _open(
-    path: Path | str, kind: Kind, adapter: Path | None, threads: int, context: int
+    path: Path | str, kind: Kind, adapter: Path | None, threads: int, context: int, strict: bool
 ) -> Backend:
     if kind == "openai":
         from seemant.models.backends.openai_backend import OpenAI
@@ -57,6 +62,8 @@ def _open(
         try:
             return _open_llamacpp(place, adapter, threads, context)
         except NoLlamaCpp as error:
+            if strict:
+                raise
             _log.warning(
                 "%s\n  using torch instead: slower, and without llama.cpp's rounding", error
             )

@@ -9,34 +9,42 @@ from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node, named, of_stage
 from seemant.report.sections.transcripts import diagnosis_name
 from seemant.report.tables import Cell, Row, table
-from seemant.report.words import chip, interval, languages_in, mark_of, number
+from seemant.report.words import SHARPNESS, chip, interval, languages_in, mark_of, number, spread_of
 
 _METRICS = (
     ("accuracy", "correct, share"),
     ("pmi_margin", "PMI margin, nats/byte"),
+    ("choice_accuracy", "right choice, share"),
     ("script_followed", "script followed, share"),
     ("repetition", "repetition, share"),
     ("news_likeness", "news-likeness, nats/n-gram"),
 )
 
 
+_ALPHA = 0.05
+
+
 def behaviour(nodes: Sequence[Node]) -> Html | None:
     """Return before/after tables and the diagnoses; None where no student has a "before"."""
-    parts = []
+    parts, n_changes = [], 0
     for node in of_stage(nodes, "probe"):
         earlier = named(nodes, node.source("before"))
         if earlier is not None and variant_of(node, nodes) is None:
             title = f"{subject_of(earlier)} → {subject_of(node)}"
             found = [_table(earlier, node, title), _diagnoses(node)]
+            shown = {f"{metric}_change" for metric, _ in _METRICS}
+            n_changes += sum(m.metric in shown and bool(m.lang) for m in node.manifest.measurements)
             parts.append(join([el("h3", title), *found]))
     if not parts:
         return None
     note = (
         "Measured here; 95 % intervals over probe families. Before and after have their own "
         "too, in the list of all measurements. The change is paired, question by question; it is "
-        "bold where its interval leaves zero out."
+        "bold where its interval leaves zero out and flipping the signs of whole families gives "
+        f"p < {_ALPHA:g}. These are {n_changes} comparisons, not corrected for their number: "
+        "about one in twenty would be bold by chance alone."
     )
-    return join([el("p", note, class_="note"), *parts])
+    return join([el("p", note, class_="note"), el("p", SHARPNESS, class_="note"), *parts])
 
 
 def _table(before: Node, after: Node, title: str) -> Html:
@@ -63,7 +71,7 @@ def _cell(
     shown = number(after.value)
     if before is not None:
         shown = f"{number(before.value)} → {shown}"
-    own = interval(after.ci_low, after.ci_high)
+    own = spread_of(after)
     parts: list[Html | str | None] = [shown, mark_of(after)]
     if change is None:
         return Cell(join([*parts, own]), "num")
@@ -79,10 +87,12 @@ def _cell(
 
 
 def _look(change: Measurement) -> str:
-    """Return a class for a change whose interval leaves zero out."""
+    """Return a class for a change whose interval leaves zero out and whose p value is small."""
     if change.ci_low is None or change.ci_high is None:
         return ""
-    return "sure" if change.ci_low > 0 or change.ci_high < 0 else ""
+    p = change.conditions.get("p_sign_flip")
+    rare = isinstance(p, int | float) and p < _ALPHA
+    return "sure" if rare and (change.ci_low > 0 or change.ci_high < 0) else ""
 
 
 def _diagnoses(node: Node) -> Html | None:

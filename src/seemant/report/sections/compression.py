@@ -18,16 +18,12 @@ from seemant.report.figures import find, measurements, subject_of
 from seemant.report.html import Child, Html, el, join
 from seemant.report.nodes import Node, json_of, of_stage
 from seemant.report.tables import Cell, Row, figure_cell, table
-from seemant.report.words import languages_in, number, size
+from seemant.report.words import languages_in, number, size, spoken
 
 _ROUTES = ((WEIGHTS, "weights"), (DEPLOYED, "deployed"), (RUNTIME, "runtime price"))
 _NOTABLE, _BAD = 0.1, 0.5  # nats/token, shades of the cells only; the guard has its own limit
 
-REFERENCE = (
-    "Both embedded models are stored quantised, so no original weights exist here: their "
-    "dequantised weights (with the adapter merged in fp32, where there is one) are the reference "
-    "of every figure in this table."
-)
+_FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
 def compression(nodes: Sequence[Node]) -> Html | None:
@@ -49,7 +45,7 @@ def compression(nodes: Sequence[Node]) -> Html | None:
     rows += [_as_it_is(node, languages, routes, speeds) for node in _unchanged(nodes)]
     return join(
         [
-            el("p", el("strong", REFERENCE), class_="note reference"),
+            _reference(variants),
             el(
                 "p",
                 "Divergence (KLD) is in nats a token on held-out text, with 95 % intervals over "
@@ -70,6 +66,33 @@ def compression(nodes: Sequence[Node]) -> Html | None:
             _marks_legend(),
         ]
     )
+
+
+def _reference(variants: Sequence[Node]) -> Html | None:
+    """Return what the figures refer to, where a base's own weights are rounded ones."""
+    names = [_base_name(_facts(node)) for node in variants if _is_quantised(_facts(node))]
+    rounded = sorted(set(names))
+    if not rounded:
+        return None
+    many = len(rounded) > 1
+    words = (
+        f"{spoken(rounded)} {'are' if many else 'is'} stored quantised, so no original weights "
+        f"exist here: {'their' if many else 'its'} dequantised weights (with the adapter merged in "
+        "fp32, where there is one) are the reference of every divergence of "
+        f"{'their' if many else 'its'} variants."
+    )
+    return el("p", el("strong", words), class_="note reference")
+
+
+def _is_quantised(facts: Mapping[str, Any]) -> bool:
+    """Return whether a matrix of the base is stored in a rounded layout."""
+    stored = {str(t.get("stored", "F32")).upper() for t in (facts.get("tensors") or {}).values()}
+    return bool(stored - _FLOATS)
+
+
+def _base_name(facts: Mapping[str, Any]) -> str:
+    label = str((facts.get("base") or {}).get("label") or "")
+    return label.rpartition(":")[2] or str(facts.get("subject", "?")).partition("/")[0]
 
 
 def _heads(languages: Sequence[str], routes: Sequence[tuple[str, str]]) -> list[Row]:

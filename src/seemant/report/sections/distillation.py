@@ -22,10 +22,12 @@ def distillation(nodes: Sequence[Node]) -> Html | None:
 
 def _one(node: Node) -> Html | None:
     drawn: Mapping[str, Any] = json_of(node, "samples.json") or {}
+    teacher = str(node.label("teacher") or node.manifest.config.get("teacher", "unknown"))
+    weak = "A small teacher is weak. " if teacher.startswith("embedded:") else ""
     note = (
-        f"Teacher: {node.manifest.config.get('teacher', 'unknown')}. A small teacher is weak: the "
-        "checks judge form and whether the paragraph supports the answer, not meaning. Read the "
-        "samples before trusting the yield; they were drawn by the study's seed, not chosen."
+        f"Teacher: {teacher}. {weak}The checks judge form and whether the paragraph supports the "
+        "answer, not meaning. Read the samples before trusting the yield; they were drawn by the "
+        "study's seed, not chosen."
     )
     shown = [
         _samples(title, drawn[key], look)

@@ -8,7 +8,7 @@ from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node, json_of, of_stage
 from seemant.report.svg_frontier import frontier_chart
 from seemant.report.tables import Cell, Row, table
-from seemant.report.words import chip, interval, languages_in, number, size
+from seemant.report.words import chip, languages_in, number, size, spread
 
 
 def frontier(nodes: Sequence[Node]) -> Html | None:
@@ -38,8 +38,9 @@ def _frontier(found: Mapping[str, Any]) -> Html:
                 "beaten, a dashed one is shown only and cannot be deployed; a red ✕ says that "
                 "compression damaged it in that language. A thin line joins the undamaged points "
                 "that nothing beats; where points would cover each other they are moved "
-                f"aside. Axes: {axes}. P(beaten): in which share of {found['resamples']:,} "
-                "resamples of the families some other candidate beats it.",
+                "aside. A language that compression damaged, or that was not measured, counts as "
+                f"the worst possible. Axes: {axes}. P(beaten): in which share of "
+                f"{found['resamples']:,} resamples of the families some other candidate beats it.",
                 class_="note",
             ),
             el("div", *charts, class_="charts"),
@@ -84,11 +85,7 @@ def _key(rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str]
         cells: list[Cell | str] = [Cell(join([el("b", key, class_="no"), " ", row["subject"]]))]
         for lang in languages:
             q = row["quality"].get(lang)
-            shown = (
-                join([number(q["value"], signed=True), interval(q["ci_low"], q["ci_high"])])
-                if q
-                else "–"
-            )
+            shown = join([number(q["value"], signed=True), _spread(q)]) if q else "–"
             cells.append(Cell(shown, "num"))
         cells += [
             Cell(size(row.get("file_bytes")), "num"),
@@ -100,6 +97,11 @@ def _key(rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str]
         ]
         body.append(cells)
     return table([head], body, caption="all candidates, measured on this machine", look="key")
+
+
+def _spread(q: Mapping[str, Any]) -> Html | None:
+    n = q.get("n_clusters") or q.get("n") or 0
+    return spread(q["ci_low"], q["ci_high"], str(q.get("ci_method", "")), n)
 
 
 def _standing(row: Mapping[str, Any]) -> Cell:

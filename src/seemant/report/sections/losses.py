@@ -44,7 +44,7 @@ def losses(nodes: Sequence[Node]) -> Html | None:
         class_="note",
     )
     head: list[Row] = [["student", *(Cell(title, "num") for _, title in _COLUMNS)]]
-    caption = "held-out loss, nats a token, measured; 95 % intervals over paragraphs"
+    caption = "held-out loss, nats a token, measured; 95 % intervals over paragraphs, none below 8"
     return join(
         [
             legend,

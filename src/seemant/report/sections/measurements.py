@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from seemant.core.measurement import Measurement
+from seemant.report.figures import subject_of
 from seemant.report.html import Html, el, join
-from seemant.report.nodes import Node
+from seemant.report.nodes import Node, named
 from seemant.report.tables import Cell, Row, details, table
 from seemant.report.words import chip, number, origin_badge, significant
 
@@ -25,7 +26,11 @@ _HEADS = (
 
 def all_measurements(nodes: Sequence[Node]) -> Html | None:
     """Return the fold; None where nothing was measured."""
-    rows = [_row(node, m) for node in nodes for m in node.manifest.measurements]
+    rows = [
+        _row(node, m, _compared_with(node, nodes, m))
+        for node in nodes
+        for m in node.manifest.measurements
+    ]
     if not rows:
         return None
     counts: dict[str, int] = {}
@@ -54,14 +59,25 @@ def all_measurements(nodes: Sequence[Node]) -> Html | None:
     return join([explain, details(f"All {len(rows):,} measurements", search, full)])
 
 
-def _row(node: Node, m: Measurement) -> Row:
+def _compared_with(node: Node, nodes: Sequence[Node], m: Measurement) -> str:
+    """Return the subject that a change is counted from, "" for what is no change of a probe.
+
+    A variant's "before" may be the student that it was made from, or the model before tuning.
+    """
+    earlier = named(nodes, node.source("before"))
+    if earlier is None or not m.metric.endswith("_change"):
+        return ""
+    return f"from {subject_of(earlier, nodes)} ({earlier.name})"
+
+
+def _row(node: Node, m: Measurement, compared: str) -> Row:
     ends = ""
     if m.ci_low is not None and m.ci_high is not None:
         ends = f"{significant(m.ci_low)} to {significant(m.ci_high)}"
     count = str(m.n) if m.n_clusters is None else f"{m.n} ({m.n_clusters})"
     return [
         m.subject,
-        m.metric,
+        join([m.metric, el("span", compared, class_="how")]) if compared else m.metric,
         chip(m.lang) if m.lang else "",
         Cell(significant(m.value), "num"),
         m.unit,

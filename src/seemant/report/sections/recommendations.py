@@ -7,7 +7,17 @@ from typing import Any
 from seemant.frontier.languages import language
 from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node, json_of, of_stage
-from seemant.report.words import chip, interval, number, origin_badge, sentence, size
+from seemant.report.sections.summary import by_languages
+from seemant.report.words import (
+    SHARPNESS,
+    chip,
+    number,
+    origin_badge,
+    sentence,
+    size,
+    spoken,
+    spread,
+)
 
 _NAMES = {
     "file_bytes": "File",
@@ -15,19 +25,26 @@ _NAMES = {
     "decode": "Decoding",
     "ttft": "First token after",
     "pmi_margin": "Quality",
+    "choice_accuracy": "Right choice",
     "kld": "Divergence",
 }
 
 
 def recommendations(nodes: Sequence[Node]) -> Html | None:
     """Return the cards, None where nothing was recommended or refused."""
-    cards = [
-        card(request)
+    requests = [
+        request
         for node in of_stage(nodes, "recommend")
         for request in (json_of(node, "recommendation.json") or {}).get("requests", [])
     ]
-    if not cards:
+    if not requests:
         return None
+    groups = by_languages(requests)
+    parts: list[Html] = []
+    for codes, group in groups.items():
+        if len(groups) > 1:
+            parts.append(el("h3", f"For {spoken(list(map(language, codes)))}"))
+        parts.append(el("div", *(card(request) for request in group), class_="cards"))
     note = el(
         "p",
         "Quality is the PMI margin: by how many nats a byte the model prefers the right answer to "
@@ -36,7 +53,7 @@ def recommendations(nodes: Sequence[Node]) -> Html | None:
         "below the best.",
         class_="note",
     )
-    return join([note, el("div", *cards, class_="cards")])
+    return join([note, el("p", SHARPNESS, class_="note"), *parts])
 
 
 def card(request: Mapping[str, Any]) -> Html:
@@ -96,14 +113,26 @@ def _evidence(given: Sequence[Mapping[str, Any]]) -> Html | None:
         name = _NAMES.get(m["metric"], m["metric"])
         told = f"{name}, {language(m['lang'])}" if m.get("lang") else name
         rows.append(el("dt", told))
-        rows.append(el("dd", _value(m), " ", interval(m.get("ci_low"), m.get("ci_high"), 2)))
+        rows.append(el("dd", _value(m), " ", _spread(m), title=m["ci_method"]))
     origins = sorted({str(m.get("origin", "measured")) for m in given})
     badge = el("p", *(origin_badge(origin) for origin in origins), class_="origins")
     return join([badge, el("dl", *rows, class_="evidence")])
 
 
+def _spread(m: Mapping[str, Any]) -> Html | None:
+    """Return the interval in the value's own words; of repeated runs it is their range."""
+    low, high, n = m.get("ci_low"), m.get("ci_high"), m.get("n_clusters") or m["n"]
+    if m["unit"] == "bytes" and low is not None and high is not None:
+        ends = f"{size(low)} to {size(high)}"
+        return el("span", ends, class_="ci") if size(low) != size(high) else None
+    return spread(low, high, m["ci_method"], n, _digits(m))
+
+
+def _digits(m: Mapping[str, Any]) -> int:
+    return {"share": 2}.get(m["unit"], 3 if m["unit"].startswith("nats") else 1)
+
+
 def _value(m: Mapping[str, Any]) -> str:
     if m["unit"] == "bytes":
         return size(m["value"])
-    digits = 3 if m["unit"].startswith("nats") else 1
-    return f"{number(m['value'], digits, signed=m['metric'] == 'pmi_margin')} {m['unit']}"
+    return f"{number(m['value'], _digits(m), signed=m['metric'] == 'pmi_margin')} {m['unit']}"

@@ -7,7 +7,15 @@ from seemant.frontier.languages import language
 from seemant.report.config import ReportConfig
 from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node, json_of, of_stage
-from seemant.report.words import duration, floor_name, number, sentence, size, spoken, within
+from seemant.report.words import (
+    duration,
+    languages_in,
+    number,
+    sentence,
+    size,
+    spoken,
+    within,
+)
 
 
 def summary(nodes: Sequence[Node], config: ReportConfig) -> Html:
@@ -18,16 +26,32 @@ def summary(nodes: Sequence[Node], config: ReportConfig) -> Html:
         for node in of_stage(nodes, "recommend")
         for request in (json_of(node, "recommendation.json") or {}).get("requests", [])
     ]
-    sentences = [outcome(group) for group in same_outcome(requests)]
-    if not sentences:
-        sentences = [join(["No recommendation was made: this study has no such node."])]
-    sentences.append(join([_work(nodes)]))
-    return el(
-        "div",
-        asked,
-        el("p", el("strong", "Came out. "), join(sentences, " ")),
-        class_="lead",
-    )
+    came_out = el("strong", "Came out. ")
+    groups = by_languages(requests)
+    if len(groups) > 1:  # one line a set of languages
+        lines = [
+            el("li", el("strong", f"{spoken(list(map(language, tongues)))}. "), _told(group, False))
+            for tongues, group in groups.items()
+        ]
+        told = [el("p", came_out, _work(nodes)), el("ul", *lines, class_="outcomes")]
+    else:
+        none = "No recommendation was made: this study has no such node."
+        told = [el("p", came_out, _told(requests, True) if requests else none, " ", _work(nodes))]
+    return el("div", asked, *told, class_="lead")
+
+
+def by_languages(
+    requests: Sequence[Mapping[str, Any]],
+) -> dict[tuple[str, ...], list[Mapping[str, Any]]]:
+    """Return requests by the set of languages asked for, the largest set first."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for request in requests:
+        groups.setdefault(tuple(languages_in(request["languages"])), []).append(request)
+    return dict(sorted(groups.items(), key=lambda item: -len(item[0])))
+
+
+def _told(requests: Sequence[Mapping[str, Any]], tongues: bool) -> Html:
+    return join([outcome(group, tongues=tongues) for group in same_outcome(requests)], " ")
 
 
 def same_outcome(requests: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -40,12 +64,17 @@ def same_outcome(requests: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str
     return list(groups.values())
 
 
-def outcome(group: Sequence[Mapping[str, Any]]) -> Html:
-    """Return one sentence on requests with one outcome, with its figures."""
+def outcome(group: Sequence[Mapping[str, Any]], *, tongues: bool = True) -> Html:
+    """Return one sentence on requests with one outcome, with its figures.
+
+    tongues: say the languages asked for, too.
+    """
     first = group[0]
     places = spoken([within(request.get("device_title") or request["device"]) for request in group])
-    tongues = spoken([language(code) for code in first["languages"]])
-    begin = f"{sentence(places)}, in {tongues}: "
+    begin = sentence(places)
+    if tongues:
+        begin += f", in {spoken([language(code) for code in first['languages']])}"
+    begin += ": "
     if first["verdict"] == "fit":
         return join([begin, el("b", first["pick"]), f"{_figures(first)}."])
     least = first.get("least_bad")
@@ -53,9 +82,7 @@ def outcome(group: Sequence[Mapping[str, Any]]) -> Html:
     if least:
         reasons = "; ".join(miss["why"] for miss in least["misses"])
         tail = ["; the least bad is ", el("b", least["subject"]), f" ({reasons})"]
-    floor = first.get("missed_floor")
-    missed = f" (missed: {floor_name(floor)})" if floor else ""
-    return join([begin, el("b", "unfit", class_="bad"), f": {first['why']}{missed}", *tail, "."])
+    return join([begin, el("b", "unfit", class_="bad"), f": {first['why']}", *tail, "."])
 
 
 def _figures(request: Mapping[str, Any]) -> str:
