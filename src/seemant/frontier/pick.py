@@ -178,16 +178,17 @@ def _unfit(rows: Sequence[Row], missed: Mapping[str, list[Miss]], request: Reque
 
 def _badness(
     row: Row, missed: Mapping[str, list[Miss]], request: Request
-) -> tuple[bool, bool, int, float, str]:
-    """Order of the least bad: can be deployed at all, is not damaged in a language asked for,
-    fewest floors missed, highest quality.
+) -> tuple[bool, bool, bool, int, float, str]:
+    """Order of the least bad: can be deployed at all, is not damaged in a language asked for, goes
+    onto the device, fewest floors missed, highest quality.
 
-    Damage goes before the count of floors: a lucky margin of a broken model is no virtue.
+    A lucky margin of a broken model is no virtue, nor is that of one which the device cannot hold.
     """
     failed = missed[row["subject"]]
     return (
         not row["deployable"],
         any(lang in row.get("damaged", ()) for lang in request.languages),
+        any(miss.floor in ("max_file", "max_memory") for miss in failed),
         len({miss.floor for miss in failed}),
         -worst_quality(row, request.languages),
         row["subject"],
