@@ -26,7 +26,7 @@ from seemant.core.manifest import load_manifest
 
 WORK = Path(__file__).parent / ".work" / "kill_resume"
 SMALL = [
-    "paragraphs=4",
+    "paragraphs=8",
     "steps=12",
     "families=8",
     "new_tokens=8",

@@ -102,7 +102,7 @@ def _notes(found: "Answer", device: "Device") -> list[str]:
 
 STAGE = Stage(
     name="recommend",
-    version=2,
+    version=3,
     config=RecommendConfig,
     run=run,
     roles={"frontier": "frontier"},
