@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seemant.core.config import Config, load_yaml, validate
+from seemant.core.config import Config, load_yaml, parse_bytes, validate
 from seemant.core.errors import BadConfig, BadFile
 
 
@@ -26,6 +26,13 @@ def load(tmp_path: Path, text: str) -> Outer:
     path.write_text(text)
     value, lines = load_yaml(path)
     return validate(Outer, value, where=str(path), lines=lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("3.2GB", 3.2e9), ("200 MB", 200e6), ("1GiB", 2**30), (5, 5), ("5", "5")]
+)
+def test_sizes_may_be_written_with_their_unit(text: object, size: object) -> None:
+    assert parse_bytes(text) == size
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:

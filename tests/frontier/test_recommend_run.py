@@ -71,7 +71,7 @@ def test_another_device_says_that_its_latency_was_not_measured(
     board = recommend(frontier, tmp_path)["board-4gb"]
     assert board["verdict"] == "fit"
     assert "latency not measured on this device" in board["notes"]
-    asked = recommend(frontier, tmp_path, max_latency_ms=1000.0)
+    asked = recommend(frontier, tmp_path, max_latency=1000.0)
     assert asked["this-machine"]["verdict"] == "fit"
     assert asked["board-4gb"]["verdict"] == "unfit"
     assert asked["board-4gb"]["missed_floor"] == "max_latency"

@@ -1,15 +1,37 @@
 """Typed configurations, and errors that name the key, the line and the nearest valid key."""
 
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from seemant.core.errors import BadConfig, BadFile, nearest
 
 Key = tuple[str | int, ...]
 C = TypeVar("C", bound=BaseModel)
+
+_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def parse_bytes(value: Any) -> Any:
+    """Return the bytes that "3.2GB" or "200 MB" says; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([KMG]i?B)\s*", value, flags=re.IGNORECASE)
+    return float(found[1]) * _UNITS[found[2].upper()] if found else value
+
+
+Bytes = Annotated[float, BeforeValidator(parse_bytes), Field(gt=0)]
+"""A size in bytes that a person may write as 3.2GB or 200MB."""
 
 
 class Config(BaseModel):

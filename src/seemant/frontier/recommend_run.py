@@ -48,8 +48,8 @@ def _request(config: RecommendConfig, device: "Device") -> Request:
         languages=config.lang,
         min_quality=config.min_quality,
         max_memory_bytes=_smaller(config.max_memory, device.usable_memory_bytes),
-        max_latency_ms=config.max_latency_ms,
-        max_file_bytes=_smaller(config.max_file_bytes, device.max_file_bytes),
+        max_latency_ms=config.max_latency,
+        max_file_bytes=_smaller(config.max_file, device.max_file_bytes),
         latency_known=device.is_this_machine,
     )
 
