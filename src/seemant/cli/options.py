@@ -1,7 +1,6 @@
 """What every stage command shares: where to write, how to print, how to run."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,29 +77,44 @@ def run_with_inputs(
 
 def print_measurements(measurements: Sequence[Measurement]) -> None:
     """Print measurements as a table: value, interval, n, origin."""
-    from rich.console import Console
-    from rich.table import Table
-
     if not measurements:
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("subject", "metric", "lang", "value", "95 % interval", "n", "origin"):
-        table.add_column(heading, justify="right" if heading in ("value", "n") else "left")
-    for m in measurements:
-        interval = (
-            f"[{m.ci_low:.4g}, {m.ci_high:.4g}] {m.ci_method}"
-            if m.ci_low is not None
-            else m.ci_method
+    rows: list[tuple[str, ...]] = [
+        ("subject", "metric", "lang", "value", "95 % interval", "n", "origin")
+    ]
+    rows += [_row(m) for m in measurements]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
-        conditions = " ".join(f"{key}={value}" for key, value in m.conditions.items())
-        table.add_row(
-            m.subject,
-            f"{m.metric} {conditions}".strip(),
-            m.lang or "",
-            f"{m.value:.4g} {m.unit}",
-            interval.replace("[", r"\["),
-            str(m.n),
-            m.origin,
-        )
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width).print(table)
+
+
+def _row(m: Measurement) -> tuple[str, ...]:
+    interval = m.ci_method
+    if m.ci_low is not None and m.ci_high is not None:
+        interval = f"[{m.ci_low:.4g}, {m.ci_high:.4g}] {m.ci_method}"
+    shown = {key: value for key, value in m.conditions.items() if key in _TELLING}
+    metric = " ".join([m.metric, *(f"{key}={value}" for key, value in shown.items())])
+    return (
+        m.subject,
+        metric,
+        m.lang or "",
+        f"{m.value:.4g} {m.unit}",
+        interval,
+        str(m.n),
+        m.origin,
+    )
+
+
+# What tells two rows of one table apart; all conditions are in the manifest.
+_TELLING = (
+    "part",
+    "reason",
+    "route",
+    "tensors",
+    "tokenizer",
+    "preset",
+    "against",
+    "reference_lang",
+)

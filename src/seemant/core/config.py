@@ -2,9 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -15,6 +14,9 @@ from pydantic import (
 )
 
 from seemant.core.errors import BadConfig, BadFile, nearest
+
+if TYPE_CHECKING:
+    import yaml
 
 Key = tuple[str | int, ...]
 C = TypeVar("C", bound=BaseModel)
@@ -55,6 +57,8 @@ def load_yaml(path: Path) -> tuple[Any, dict[Key, int]]:
         BadFile: the file is missing or is not text.
         BadConfig: it is not YAML, or says a key twice.
     """
+    import yaml  # most commands read none
+
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -100,7 +104,9 @@ def validate(kind: type[C], value: Any, *, where: str, lines: dict[Key, int], at
         raise BadConfig(f"{dotted}: {first['msg']}{got}", where=place) from error
 
 
-def _note_lines(node: yaml.Node, at: Key, lines: dict[Key, int], path: Path) -> None:
+def _note_lines(node: "yaml.Node", at: Key, lines: dict[Key, int], path: Path) -> None:
+    import yaml
+
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()

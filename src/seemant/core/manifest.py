@@ -22,7 +22,7 @@ _NOT_CONTENT = {MANIFEST_NAME, CONFIG_NAME, EVENTS_NAME}  # they hold times, not
 class FileEntry(BaseModel):
     """One file of an artefact."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     path: str
     bytes: int
     sha256: str
@@ -31,7 +31,7 @@ class FileEntry(BaseModel):
 class InputEntry(BaseModel):
     """One input: what the user called it and the hash of its content."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     label: str
     sha256: str
 
@@ -39,7 +39,7 @@ class InputEntry(BaseModel):
 class Manifest(BaseModel):
     """Everything about a whole artefact. Its presence in a folder means: this folder is whole."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     schema_version: int = SCHEMA_VERSION
     stage: str

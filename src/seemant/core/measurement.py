@@ -28,7 +28,7 @@ class Measurement(BaseModel):
         someone else (then `source` names them).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     subject: str
     metric: str

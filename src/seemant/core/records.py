@@ -10,14 +10,20 @@ from seemant.core.hashing import text_sha256
 Lang = Literal["hi", "kn", "en"]
 LANGUAGES: tuple[Lang, ...] = ("hi", "kn", "en")
 
-Text = Annotated[str, AfterValidator(lambda text: unicodedata.normalize("NFC", text))]
+
+def nfc(text: str) -> str:
+    """Return the text in Unicode's NFC; plain ASCII is that already."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+Text = Annotated[str, AfterValidator(nfc)]
 Filled = Annotated[Text, Field(min_length=1)]
 
 
 class Record(BaseModel):
     """One line of a data file. Unknown fields are left aside: other tools add theirs."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Paragraph(Record):

@@ -124,6 +124,7 @@ class _Rounds:
         self.n_tries = 0
         self.n_hits = 0  # of accepted lines, repeated hits of the same one too
         self._sources, self._bounds, self._block_bytes = sources, list(bounds), block_bytes
+        self._n_blocks = list(n_blocks)
         cells = (k * m for k, m in zip(n_blocks, bounds, strict=True))
         self._ends = list(accumulate(cells))  # of each file's cells in the numbering of all
         self.n_cells = self._ends[-1]
@@ -143,17 +144,16 @@ class _Rounds:
             places = [divmod(cell - first, self._bounds[file]) for cell in group]
             blocks = [block for block, _ in places]
             visits = _visit(self._sources[file], blocks, self._block_bytes)
+            bound, final = self._bounds[file], self._n_blocks[file] - 1
             for (index, slot), (descriptor, data) in zip(places, visits, strict=True):
-                self._try(file, descriptor, index, slot, data)
+                n_lines = count_lines(data, first=index == 0, last=index == final)
+                if n_lines > bound:
+                    raise _BoundExceeded(file, n_lines)
+                if slot < n_lines:  # most tries end here: a miss costs a read and a count
+                    self._hit(file, descriptor, index, slot, data)
 
-    def _try(self, file: int, descriptor: int, index: int, slot: int, block: bytes) -> None:
+    def _hit(self, file: int, descriptor: int, index: int, slot: int, block: bytes) -> None:
         source = self._sources[file]
-        at_end = (index + 1) * self._block_bytes >= source.size_bytes
-        n_lines = count_lines(block, first=index == 0, last=at_end)
-        if n_lines > self._bounds[file]:
-            raise _BoundExceeded(file, n_lines)
-        if slot >= n_lines:
-            return
         start = find_line(block, slot, first=index == 0)
         key = (file, index * self._block_bytes + start)
         if key in self.lines:
@@ -221,12 +221,15 @@ def _visit(source: Source, blocks: Sequence[int], block_bytes: int) -> Iterator[
     descriptor = os.open(source.path, os.O_RDONLY)
     try:
         _advise(descriptor, 0, 0, "POSIX_FADV_RANDOM")  # no read-ahead beyond what is asked for
-        for block in blocks[:_AHEAD]:
-            _advise(descriptor, block * block_bytes, block_bytes, "POSIX_FADV_WILLNEED")
-        for index, block in enumerate(blocks):
-            if index + _AHEAD < len(blocks):
-                ahead = blocks[index + _AHEAD] * block_bytes
-                _advise(descriptor, ahead, block_bytes, "POSIX_FADV_WILLNEED")
+        for at, block in enumerate(blocks):
+            if at % _AHEAD == 0:
+                ahead = (
+                    blocks[at : at + 2 * _AHEAD]
+                    if at == 0
+                    else blocks[at + _AHEAD : at + 2 * _AHEAD]
+                )
+                for wanted in ahead:
+                    _advise(descriptor, wanted * block_bytes, block_bytes, "POSIX_FADV_WILLNEED")
             yield descriptor, os.pread(descriptor, block_bytes, block * block_bytes)
     finally:
         os.close(descriptor)

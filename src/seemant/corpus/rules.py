@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from seemant.core.errors import nearest
-from seemant.core.records import LANGUAGES, Lang, Record
+from seemant.core.records import LANGUAGES, Lang, Record, nfc
 from seemant.corpus.scripts import detect_lang
 from seemant.corpus.sources import Source
 
@@ -79,7 +79,7 @@ def judge(source: Source, offset: int, raw: bytes, rules: Rules) -> Line | SetAs
         if isinstance(found, _Problem):
             return aside(found.reason, found.detail)
         text = found
-    text = unicodedata.normalize("NFC", text.replace("\ufeff", "").strip())
+    text = nfc(text.replace("\ufeff", "").strip())
     if not text:
         return None  # blank: not a member of the population
     if len(text) < rules.min_characters:

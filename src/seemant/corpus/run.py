@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from seemant.core.atomic import write_atomic
 from seemant.core.errors import BadRecord
 from seemant.core.jsonl import write_json, write_records
 from seemant.core.measurement import Measurement, exact
@@ -55,10 +56,11 @@ def run(config: CorpusConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 
 def _write(gathered: Gathered, out: Path) -> None:
-    write_records(out / "paragraphs.jsonl", gathered.paragraphs)
+    lines = [(split_of(each.id), each.model_dump_json() + "\n") for each in gathered.paragraphs]
+    write_atomic(out / "paragraphs.jsonl", "".join(line for _, line in lines))
     for split in SPLITS:
-        part = [paragraph for paragraph in gathered.paragraphs if split_of(paragraph.id) == split]
-        write_records(out / f"{split}.jsonl", part)
+        part = "".join(line for own, line in lines if own == split)
+        write_atomic(out / f"{split}.jsonl", part)
     write_records(out / "rejected.jsonl", gathered.aside[:MAX_LISTED])
 
 

@@ -1,12 +1,15 @@
 """Letters by Unicode script: which script a text is in, and its words."""
 
+import re
 import unicodedata
 from collections import Counter
-from functools import lru_cache
-
-import regex
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from seemant.core.records import LANGUAGES, Lang
+
+if TYPE_CHECKING:
+    import regex
 
 SCRIPT_NAMES: dict[Lang, str] = {"hi": "Devanagari", "kn": "Kannada", "en": "Latin"}
 
@@ -17,10 +20,7 @@ _RANGES: dict[Lang, tuple[tuple[int, int], ...]] = {
     "kn": ((0x0C80, 0x0CFF),),
     "en": ((0x0041, 0x005A), (0x0061, 0x007A), (0x00C0, 0x024F), (0x1E00, 0x1EFF)),
 }
-
-# `re` splits Indic words at every vowel sign, because its \w leaves out combining marks. ZWNJ and
-# ZWJ shape letters inside a word; an apostrophe between letters belongs to it.
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}\u200c\u200d]+(?:['’][\p{L}\p{M}]+)*")
+_ASCII_LETTER = re.compile("[A-Za-z]")
 
 
 def script_share(text: str, lang: Lang) -> float:
@@ -55,7 +55,16 @@ def n_letters(text: str) -> int:
 
 def words(text: str) -> list[str]:
     """Return the text's words: runs of letters, combining marks and digits."""
-    return _WORD.findall(text)
+    return _word().findall(text)
+
+
+@cache
+def _word() -> "regex.Pattern[str]":
+    # `re` splits Indic words at every vowel sign, because its \w leaves out combining marks. ZWNJ
+    # and ZWJ shape letters inside a word; an apostrophe between letters belongs to it.
+    import regex  # `corpus sample` starts without it
+
+    return regex.compile(r"[\p{L}\p{M}\p{N}\u200c\u200d]+(?:['’][\p{L}\p{M}]+)*")
 
 
 def _letters(text: str) -> Counter[str]:
@@ -74,7 +83,7 @@ def _clear_majority(text: str) -> Lang | None:
     further byte could at most be one Latin letter.
     """
     if text.isascii():
-        return "en" if any(map(str.isalpha, text)) else None
+        return "en" if _ASCII_LETTER.search(text) else None
     data = text.encode("utf-8", errors="replace")
     hindi, kannada = data.count(b"\xe0\xa4"), data.count(b"\xe0\xb2")
     all_hindi = hindi + data.count(b"\xe0\xa5")

@@ -7,7 +7,6 @@ from typing import Any
 from seemant.core.errors import BadConfig, BadFile, nearest
 from seemant.core.manifest import MANIFEST_NAME, load_manifest
 from seemant.core.stage import Input, Stage, file_input
-from seemant.models.resolve import resolve
 
 
 def role_kind(stage: Stage[Any], role: str) -> str:
@@ -54,6 +53,8 @@ def as_input(text: str, kind: str) -> Input:
             fix="name its base model here, and this folder with --adapter",
         )
     if kind == "model" and not (path / MANIFEST_NAME).is_file():
+        from seemant.models.resolve import resolve  # not needed where no model is named
+
         model = resolve(text)
         return file_input(model.path, text)
     if kind == "model":
