@@ -39,7 +39,9 @@ Bytes = Annotated[float, BeforeValidator(parse_bytes), Field(gt=0)]
 class Config(BaseModel):
     """A stage's settings: frozen, typed, unknown keys are errors. Flags and YAML come from it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
