@@ -151,12 +151,13 @@ def test_a_broken_server_ends_the_run_with_its_work_kept_and_the_same_command_go
 
     with serving(changing) as server:
         with pytest.raises(ServerDown, match=says) as caught:
-            distil(paragraphs_file, server.teacher, tmp_path)
+            # One request at a time: which replies come in a row must not hang on the threads.
+            distil(paragraphs_file, server.teacher, tmp_path, workers=1)
         assert caught.value.exit_code == 1 and "same command" in str(caught.value)
         before = set(server.asked[:3])
         n_before = len(server.asked)
         broken = False
-        done = distil(paragraphs_file, server.teacher, tmp_path)
+        done = distil(paragraphs_file, server.teacher, tmp_path, workers=1)
     assert not done.reused
     assert before.isdisjoint(server.asked[n_before:])
     assert len(server.asked) - n_before == 9
@@ -209,7 +210,7 @@ def test_a_run_killed_again_and_again_asks_nothing_twice_and_loses_nothing(
     def lines() -> int:
         return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
-    with serving(lambda text, n: good_answer(text), delay_s=0.06) as server:
+    with serving(lambda text, n: good_answer(text), delay_s=0.15) as server:
         command = [sys.executable, "-c", RUN, str(paragraphs_file), server.teacher, str(out)]
         journalled: list[str] = []
         for _ in range(3):
