@@ -2,7 +2,7 @@
 
 from seemant import __version__
 from seemant.compress.config import CompressConfig, grid_name
-from seemant.core.refs import short_name as short_name
+from seemant.core.refs import short_name
 from seemant.formats.gguf_meta import MetaValue, typed
 from seemant.formats.gguf_read import GgufFile
 from seemant.formats.packing import container_of

@@ -1,4 +1,4 @@
-"""Where things lie: the user's cache, the run store, the optional data folder."""
+"""Where things lie: the user's cache, the optional data folder."""
 
 import os
 from pathlib import Path
@@ -16,8 +16,3 @@ def data_dir() -> Path | None:
     """Return the folder of real evaluation data (`SEEMANT_DATA`), or None where it is absent."""
     folder = Path(os.environ.get("SEEMANT_DATA") or "../shared/data")
     return folder if folder.is_dir() else None
-
-
-def store_dir() -> Path:
-    """Return the default store of artefacts: `runs` in the working folder."""
-    return Path("runs")

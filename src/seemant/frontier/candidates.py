@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from seemant.compress.naming import short_name
 from seemant.core.errors import BadFile
 from seemant.core.jsonl import read_json
 from seemant.core.manifest import Manifest, load_manifest
 from seemant.core.measurement import Measurement
+from seemant.core.refs import short_name
 from seemant.core.stage import Input, Inputs
 from seemant.frontier.readings import (
     CHOICE_ACCURACY,

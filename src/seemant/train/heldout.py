@@ -2,27 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 
 from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
+from seemant.probe.intervals import Interval
 from seemant.train.render import Row
 from seemant.train.student import Student
 
 T_INTERVAL = "t over paragraphs, ratio estimator"
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """Nats a token with its 95 % interval; no ends where there are too few clusters."""
-
-    value: float
-    low: float | None
-    high: float | None
-    method: str
-    n: int
-    n_clusters: int
 
 
 def answer_nats(student: Student, rows: Sequence[Row], batch: int) -> list[float]:
@@ -39,7 +27,7 @@ def answer_nats(student: Student, rows: Sequence[Row], batch: int) -> list[float
     return nats
 
 
-def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Ratio:
+def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Interval:
     """Return R = (sum of nats) / (sum of answer tokens), clustered by paragraph.
 
     The interval is R ± t · se, se² = C / (C - 1) · Σ_c (S_c - R N_c)² / (Σ N_c)², with S_c and
@@ -56,13 +44,13 @@ def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Ratio:
     ratio = sum(s for s, _ in sums.values()) / tokens
     clusters = len(sums)
     if clusters < MIN_CLUSTERS:
-        return Ratio(ratio, None, None, TOO_FEW, len(rows), clusters)
+        return Interval(ratio, None, None, TOO_FEW, len(rows), clusters)
     from scipy.stats import t as student_t
 
     squares = sum((s - ratio * n) ** 2 for s, n in sums.values())
     se = math.sqrt(clusters / (clusters - 1) * squares) / tokens
     half = float(student_t.ppf(0.975, clusters - 1)) * se
-    return Ratio(ratio, ratio - half, ratio + half, T_INTERVAL, len(rows), clusters)
+    return Interval(ratio, ratio - half, ratio + half, T_INTERVAL, len(rows), clusters)
 
 
 def by_language(rows: Sequence[Row]) -> Mapping[str | None, list[int]]:

@@ -7,7 +7,8 @@ from statistics import median
 from seemant.core.measurement import Measurement
 from seemant.core.runlog import read_events
 from seemant.core.usage import peak_rss_bytes
-from seemant.train.heldout import Ratio, by_language, nats_per_token
+from seemant.probe.intervals import Interval
+from seemant.train.heldout import by_language, nats_per_token
 from seemant.train.loop import Progress, StepLine
 from seemant.train.render import Row
 
@@ -84,7 +85,7 @@ def costs(subject: str, out: Path, given: Conditions) -> list[Measurement]:
 
 
 def _of_ratio(
-    subject: str, metric: str, lang: str | None, ratio: Ratio, given: Conditions
+    subject: str, metric: str, lang: str | None, ratio: Interval, given: Conditions
 ) -> Measurement:
     return Measurement(
         subject=subject,
