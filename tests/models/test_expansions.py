@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seemant.core.errors import BadFile
-from seemant.models.expansions import expansion_of
+from seemant.models.expansions import expansion_of, make_room
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -25,3 +25,23 @@ def test_two_variants_of_one_size_and_time_have_expansions_of_their_own(tmp_path
 def test_a_missing_file_has_none(tmp_path: Path) -> None:
     with pytest.raises(BadFile):
         expansion_of(tmp_path / "none.gguf")
+
+
+def test_the_least_recently_used_expansions_go_when_the_cache_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEMANT_CACHE", str(tmp_path))
+    folders = []
+    for i in range(4):
+        folder = tmp_path / "torch" / f"{i:016x}"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(b"x" * 100)
+        os.utime(folder, (1000 + i, 1000 + i))
+        folders.append(folder)
+    os.utime(folders[1])  # used just now
+
+    removed = make_room(folders[0], keep_bytes=250, keep_seconds=60)
+
+    assert removed == [folders[2], folders[3]]
+    assert folders[0].is_dir() and folders[1].is_dir()
+    assert make_room(folders[0], keep_bytes=250, keep_seconds=60) == []

@@ -19,7 +19,7 @@ from seemant.core.errors import Locked, from_os_error
 from seemant.core.hashing import file_sha256
 from seemant.core.lock import folder_lock
 from seemant.formats.gguf_read import GgufFile, open_gguf
-from seemant.models.expansions import expansion_of
+from seemant.models.expansions import expansion_of, make_room, mark_used
 from seemant.models.hf_config import config_of_metadata, family_of_metadata
 from seemant.models.names import (
     ROPE_FACTORS,
@@ -58,8 +58,10 @@ def expand(path: Path) -> Path:
             with _alone_in(folder):
                 if not (folder / SOURCE_NAME).is_file():
                     _fill(source, folder)
+            make_room(folder)
         except OSError as error:
             raise from_os_error(error) from error
+    mark_used(folder)
     return folder
 
 
