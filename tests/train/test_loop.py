@@ -1,184 +1,266 @@
-"""The loop: token-weighted accumulation, learning, the schedule, the stop on NaN."""
+"""The loop: learning, what it logs, what it keeps, what stops it."""
 
 import json
-import math
-from itertools import pairwise
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from seemant.core.errors import WorldError
-from seemant.train.adapt import adapt, trainable
+from seemant.core.runlog import read_events
 from seemant.train.config import TrainConfig
-from seemant.train.fit import fit
-from seemant.train.heldout import answer_nats
-from seemant.train.loop import accumulate, learning_rate
-from seemant.train.render import IGNORED, Row, render
-from seemant.train.student import Student, collate, student_of
-from tests.train.tiny import pair, some_pairs, tiny_gemma, tiny_llama
+from seemant.train.fit import Fitted, Surroundings, fit, pace_of
+from seemant.train.hooks import QuietHook, Verdict
+from seemant.train.lines import StepLine
+from seemant.train.optim import learning_rate
+from seemant.train.order import Cut, Order
+from seemant.train.render import Row, render
+from tests.train.tiny import decoder_of, pair, tiny_gemma, tiny_llama
+
+PAIRS = [
+    pair("Capital of India?", "New Delhi"),
+    pair("Who are you?", "A small model, and glad of it"),
+    pair("2+2?", "4"),
+    pair("Colour of milk?", "White"),
+]
+NOWHERE = Surroundings(belongs={}, machine={})
 
 
-def rows_of(form, n: int = 8) -> list[Row]:
-    return [render(each, *form) for each in some_pairs(n)]
+def rows_of(form: Any) -> list[Row]:
+    return [render(each, *form) for each in PAIRS]
 
 
-def fresh(form, make=tiny_llama):
-    """A student whose adapters already do something, and their parameters."""
-    model = make(form[1].n_tokens)
-    parameters = trainable(adapt(model, 4, 8.0, seed=0))
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in parameters.values():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    return model, student_of(model, block=64), parameters
-
-
-def gradient_of(parameters) -> torch.Tensor:
-    flat = torch.cat([p.grad.flatten() for p in parameters.values()])
-    for parameter in parameters.values():
-        parameter.grad = None
-    return flat
-
-
-@pytest.mark.parametrize("make", [tiny_llama, tiny_gemma])
-def test_losses_equal_those_of_the_plain_model(make, form) -> None:
-    model, student, _ = fresh(form, make)
-    rows = rows_of(form, 4)
-    ids, targets = collate(rows)
-    mask = (torch.arange(ids.shape[1]) < torch.tensor([[len(r.ids)] for r in rows])).long()
-    with torch.no_grad():
-        logits = model(input_ids=ids, attention_mask=mask).logits
-        got = student.answer_losses(rows)
-    want = torch.nn.functional.cross_entropy(
-        logits.view(-1, logits.shape[-1]), targets.view(-1), reduction="none"
-    )
-    torch.testing.assert_close(got, want[targets.view(-1) != IGNORED], rtol=1e-5, atol=1e-5)
-
-
-def split(rows: list[Row], size: int) -> list[list[Row]]:
-    return [rows[i : i + size] for i in range(0, len(rows), size)]
-
-
-def test_micro_batches_of_any_size_give_the_same_gradient(form) -> None:
-    _, student, parameters = fresh(form)
-    rows = rows_of(form, 8)
-    assert len({row.n_answer for row in rows}) > 2
-    loss = accumulate(student, split(rows, 8))
-    want = gradient_of(parameters)
-    for size in (1, 2, 4):
-        assert accumulate(student, split(rows, size)) == pytest.approx(loss, rel=1e-6)
-        got = gradient_of(parameters)
-        assert (got - want).norm() / want.norm() <= 1e-6 * 2
-
-    for one in rows:  # what other loops do: the mean of the micro-batches' means
-        (student.answer_losses([one]).mean() / len(rows)).backward()
-    assert (gradient_of(parameters) - want).norm() / want.norm() > 1e-2
-
-
-def test_a_micro_batch_without_any_target_adds_nothing(form) -> None:
-    _, student, parameters = fresh(form)
-    rows = rows_of(form, 2)
-    silent = Row(key="x", paragraph="x", lang="en", ids=(5, 6), targets=(IGNORED,) * 2, n_prompt=1)
-    loss = accumulate(student, [rows])
-    want = gradient_of(parameters)
-    assert accumulate(student, [rows, [silent]]) == loss
-    assert torch.equal(gradient_of(parameters), want)
-
-
-def test_padding_changes_no_loss(form) -> None:
-    _, student, _ = fresh(form)
-    rows = rows_of(form, 6)
-    alone = [answer_nats(student, [row], 1)[0] for row in rows]
-    assert answer_nats(student, rows, 6) == pytest.approx(alone, rel=1e-5)
-
-
-def memorise(form, tmp_path: Path, make, **more):
-    pairs = [
-        pair("Capital of India?", "New Delhi"),
-        pair("Who are you?", "A small model, and glad of it"),
-        pair("2+2?", "4"),
-        pair("Colour of milk?", "White"),
-    ]
-    rows = [render(each, *form) for each in pairs]
+def memorise(
+    form: Any,
+    out: Path,
+    make: Callable[..., Any] = tiny_llama,
+    around: Surroundings = NOWHERE,
+    **more: Any,
+) -> Fitted:
     given = {"rank": 8, "lr": 0.02, "steps": 40, "batch": 2, "accumulation": 2, "warmup": 2}
+    rows = rows_of(form)
     config = TrainConfig(**given | more)
-    model = make(form[1].n_tokens)
-    return fit(model, rows, rows[:2], config, tmp_path, belongs={}), config
+    return fit(decoder_of(make(form[1].n_tokens)), rows, rows[:2], config, out, around)
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {"method": "dora"},
+    {"method": "rslora", "alpha": 4.0},
+    {"pack": 200, "accumulation": 1},
+    {"checkpointing": True, "dropout": 0.1},
+    {"optimiser": "lion", "lr": 0.005},
+    {"optimiser": "adamw8bit"},
+    {"optimiser": "adafactor"},
+    {"label_smoothing": 0.01, "z_loss": 1e-4, "schedule": "linear"},
+]
+
+
+def memorised(fitted: Fitted, steps: int) -> None:
+    losses = [line.loss for line in fitted.progress.history if line.loss is not None]
+    assert len(losses) == steps
+    assert losses[-1] < 0.3 * losses[0]
+    assert sum(fitted.progress.now) < 0.3 * sum(fitted.progress.before)
+    assert fitted.kl is not None and all(value > 0 for value in fitted.kl)
 
 
 @pytest.mark.parametrize("make", [tiny_llama, tiny_gemma])
-def test_four_pairs_are_memorised(make, form, tmp_path: Path) -> None:
-    fitted, _ = memorise(form, tmp_path, make)
-    losses = [line.loss for line in fitted.progress.history if line.loss is not None]
-    assert len(losses) == 40
-    assert losses[-1] < 0.2 * losses[0]
-    assert sum(fitted.progress.now) < 0.2 * sum(fitted.progress.before)
+def test_four_pairs_are_memorised(form: Any, tmp_path: Path, make: Any) -> None:
+    memorised(memorise(form, tmp_path, make), 40)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(form, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", VARIANTS, ids=lambda value: "-".join(value))
+def test_and_so_they_are_in_every_other_way(plain: Any, tmp_path: Path, more: Any) -> None:
+    memorised(memorise(plain, tmp_path, steps=30, **more), 30)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(form: Any, tmp_path: Path) -> None:
     def bits(name: str, seed: int) -> bytes:
         out = tmp_path / name
         out.mkdir()
-        fitted, _ = memorise(form, out, tiny_llama, steps=3, seed=seed)
+        fitted = memorise(form, out, steps=3, seed=seed, dropout=0.2)
         last = list(fitted.adapters.values())[-1]
         return bytes(last.lora_b.detach().numpy().tobytes()) + (out / "losses.jsonl").read_bytes()
 
-    assert bits("a", 1) == bits("b", 1)
-    assert bits("c", 2) != bits("a2", 1)
+    first = bits("a", 1)
+    assert bits("b", 1) == first
+    assert bits("c", 2) != first
 
 
-def test_losses_are_logged_with_tokens_and_heldout_values(form, tmp_path: Path) -> None:
-    _, config = memorise(form, tmp_path, tiny_llama, steps=5, eval_every=2)
+def test_recomputing_layers_changes_no_bit_even_with_dropout(plain: Any, tmp_path: Path) -> None:
+    losses = []
+    for name, again in (("kept", False), ("again", True)):
+        out = tmp_path / name
+        out.mkdir()
+        memorise(plain, out, steps=4, dropout=0.3, checkpointing=again)
+        losses.append((out / "losses.jsonl").read_bytes())
+    assert losses[0] == losses[1]
+
+
+def test_losses_are_logged_with_tokens_buckets_and_heldout_values(
+    form: Any, tmp_path: Path
+) -> None:
+    fitted = memorise(form, tmp_path, steps=5, eval_every=2)
     lines = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 1, 2, 3, 4, 5]
     measured = [line["step"] for line in lines if line["heldout_loss"] is not None]
     assert measured == [0, 2, 4, 5]
     assert lines[0]["loss"] is None
     assert all(line["tokens"] > line["answer_tokens"] > 0 for line in lines[1:])
-    assert [line["lr"] for line in lines[1:]] == [learning_rate(i, config) for i in range(5)]
+    assert all(line["loss_by_bucket"] == {"pairs": line["loss"]} for line in lines[1:])
+    config = TrainConfig(lr=0.02, steps=5, warmup=2)
+    pace = pace_of(config, Order([9], Cut(batch=2), 0))
+    assert [line["lr"] for line in lines[1:]] == [learning_rate(i, pace) for i in range(5)]
+    assert fitted.progress.history == [StepLine.model_validate(line) for line in lines]
+    events = read_events(tmp_path, "step")
+    assert [event["step"] for event in events] == [1, 2, 3, 4, 5]
+    lengths = sorted(len(row.ids) for row in rows_of(form))
+    for event in events:
+        assert lengths[-2] < event["micro_tokens"] <= lengths[-1] + lengths[-2]
+        assert 0 < event["micro_answers"] < event["micro_tokens"]
+    assert all(event["rss"] > 0 and event["seconds"] > 0 for event in events)
 
 
-def test_the_rate_warms_up_in_a_line_and_falls_as_half_a_cosine() -> None:
-    config = TrainConfig(lr=1.0, steps=25, warmup=5)
-    rates = [learning_rate(step, config) for step in range(25)]
-    assert rates[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
-    assert rates[15] == pytest.approx(0.5)
-    assert all(a > b for a, b in pairwise(rates[5:]))
-    assert 0 < rates[-1] < 0.01
-    assert learning_rate(0, TrainConfig(lr=1.0, steps=3, warmup=0)) == 1.0
+def test_epochs_are_turned_into_steps(plain: Any, tmp_path: Path) -> None:
+    fitted = memorise(plain, tmp_path, epochs=3, steps=None, batch=1, accumulation=2)
+    assert fitted.progress.step == 6
 
 
-class Poisoned(torch.nn.Module):
-    """A body that gives NaN from its n-th call on."""
+class Poisoned:
+    """Makes a decoder's hidden states NaN from its n-th call on."""
 
-    def __init__(self, body: torch.nn.Module, calls: int) -> None:
-        super().__init__()
-        self.body, self.left = body, calls
+    def __init__(self, decoder: Any, calls: int) -> None:
+        self.real, self.left = decoder.forward, calls
 
-    def forward(self, **given):
-        out = self.body(**given)
+    def __call__(self, ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         self.left -= 1
-        if self.left < 0:
-            out.last_hidden_state = out.last_hidden_state * math.nan
-        return out
+        h = self.real(ids, lengths)
+        return h * torch.nan if self.left < 0 else h
 
 
-def test_a_nan_stops_the_run_and_keeps_the_batch_that_did_it(
-    form, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def poisoned(model, block: int) -> Student:
-        student = student_of(model, block)
-        return Student(Poisoned(student.body, calls=1 + 2 * 2), student.head, block)
-
-    monkeypatch.setattr("seemant.train.fit.student_of", poisoned)
+def test_a_nan_stops_the_run_and_keeps_the_batch_that_did_it(plain: Any, tmp_path: Path) -> None:
+    rows = rows_of(plain)
+    config = TrainConfig(rank=8, lr=0.02, steps=9, batch=2, accumulation=2, save_every=1)
+    decoder = decoder_of(tiny_llama(plain[1].n_tokens))
+    decoder.forward = Poisoned(decoder, calls=1 + 2 * 2)  # the held-out look, then two steps
     with pytest.raises(WorldError, match="step 3 is not finite"):
-        memorise(form, tmp_path, tiny_llama, steps=9, save_every=1)
+        fit(decoder, rows, rows[:1], config, tmp_path, NOWHERE)
     kept = json.loads((tmp_path / "nan_step_3.json").read_text())
-    assert kept["step"] == 3 and kept["rows"][0][0]["ids"]
+    assert kept["step"] == 3 and kept["last_checkpoint"] == "step_000002"
+    ids = {tuple(row["ids"]) for batch in kept["rows"] for row in batch}
+    assert ids == {tuple(row.ids) for row in rows}
     assert (tmp_path / ".checkpoints" / "step_000002").is_dir()
-
-    monkeypatch.undo()  # what broke is mended: the same call goes on and clears the note
-    fitted, _ = memorise(form, tmp_path, tiny_llama, steps=9, save_every=1)
+    # What broke is mended: the same call goes on and clears the note.
+    sound = decoder_of(tiny_llama(plain[1].n_tokens))
+    fitted = fit(sound, rows, rows[:1], config, tmp_path, NOWHERE)
     assert fitted.progress.step == 9
     assert not list(tmp_path.glob("nan_step_*"))
+
+
+class Scripted(QuietHook):
+    """A hook that says what a script tells it, and notes what it was shown."""
+
+    name = "alarm"
+
+    def __init__(self, script: Mapping[int, Verdict], looks: frozenset[int] = frozenset()) -> None:
+        self.script, self.looks = script, looks
+        self.begun: list[list[float]] = []
+        self.lines: list[StepLine] = []
+
+    def begin(self, nats: Any) -> None:
+        self.begun.append(list(nats))
+
+    def wants_loss(self, step: int) -> bool:
+        return step in self.looks
+
+    def after_step(self, line: StepLine, nats: Any) -> Verdict | None:
+        self.lines.append(line)
+        return self.script.get(line.step)
+
+    def state(self) -> dict[str, Any]:
+        return {"seen": len(self.lines)}
+
+    def restore(self, state: Any, tensors: Any) -> None:
+        self.lines = [None] * state["seen"]  # type: ignore[list-item]
+
+
+def hooked(hook: Scripted) -> Surroundings:
+    return Surroundings(belongs={}, machine={}, more_hooks=lambda *_: [hook])
+
+
+def weights_of(fitted: Fitted) -> list[bytes]:
+    return [p.detach().numpy().tobytes() for p in fitted.parameters.values()]
+
+
+def test_a_hook_is_begun_once_asked_after_every_step_and_gets_the_loss_it_wants(
+    plain: Any, tmp_path: Path
+) -> None:
+    hook = Scripted({}, frozenset({2, 3}))
+    fitted = memorise(plain, tmp_path, around=hooked(hook), steps=5, eval_every=50)
+    assert hook.begun == [fitted.progress.before]
+    assert [line.step for line in hook.lines] == [1, 2, 3, 4, 5]
+    assert [line.heldout_loss is not None for line in hook.lines] == [
+        False, True, True, False, True,
+    ]  # fmt: skip
+
+
+def test_a_hook_can_stop_the_run_and_it_stays_stopped(plain: Any, tmp_path: Path) -> None:
+    hook = Scripted({3: Verdict(action="stop", why="enough")})
+    fitted = memorise(plain, tmp_path, around=hooked(hook), steps=9)
+    assert fitted.progress.step == 3
+    assert fitted.progress.ended == "stop: alarm: enough"
+    again = memorise(plain, tmp_path, around=hooked(Scripted({})), steps=9)
+    assert again.progress.step == 3 and weights_of(again) == weights_of(fitted)
+
+
+@pytest.mark.parametrize("keep", ["last", "best-behaviour"])
+def test_a_rollback_takes_back_the_best_weights(plain: Any, tmp_path: Path, keep: str) -> None:
+    script = {
+        2: Verdict(best=True, score=0.5),
+        3: Verdict(best=True, score=0.7),
+        6: Verdict(action="rollback", why="fell"),
+    }
+    out, upto = tmp_path / "run", tmp_path / "upto"
+    out.mkdir()
+    upto.mkdir()
+    more = {"keep": keep, "alarm": "rollback", "schedule": "constant", "keep_checkpoints": 1}
+    fitted = memorise(plain, out, around=hooked(Scripted(script)), steps=9, **more)
+    want = memorise(plain, upto, steps=3, schedule="constant")
+    assert fitted.progress.step == 6 and fitted.progress.best["alarm"].step == 3
+    assert weights_of(fitted) == weights_of(want)
+    assert fitted.progress.now == want.progress.now  # measured on what is kept
+    (kept,) = read_events(out, "kept")
+    assert kept["step"] == 3 and kept["score"] == 0.7
+
+
+def test_the_weights_with_the_lowest_heldout_loss_are_kept(plain: Any, tmp_path: Path) -> None:
+    rows = rows_of(plain)
+    config = TrainConfig(
+        rank=8, lr=0.02, steps=25, batch=2, accumulation=1, warmup=2, schedule="constant",
+        eval_every=1, keep="best-loss", save_every=100, keep_checkpoints=1,
+    )  # fmt: skip
+    decoder = decoder_of(tiny_llama(plain[1].n_tokens))
+    fitted = fit(decoder, rows[2:], rows[:2], config, tmp_path, NOWHERE)
+    history = {line.step: line.heldout_loss for line in fitted.progress.history if line.step}
+    best = min(history, key=lambda step: history[step] or 9e9)
+    assert fitted.progress.best["loss"].step == best < 25  # two pairs are soon learned by heart
+    tokens = sum(row.n_answer for row in rows[:2])
+    assert sum(fitted.progress.now) / tokens == pytest.approx(history[best], rel=1e-6)
+    assert history[25] > history[best]
+
+
+def test_asked_to_stop_it_saves_says_so_and_goes_on_later(plain: Any, tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def stop() -> bool:
+        calls.append(1)
+        return len(calls) == 4
+
+    around = Surroundings(belongs={}, machine={}, stop=stop)
+    with pytest.raises(WorldError, match="asked to stop after step 4"):
+        memorise(plain, tmp_path, around=around, steps=7, save_every=100)
+    fitted = memorise(plain, tmp_path, steps=7, save_every=100)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert weights_of(fitted) == weights_of(memorise(plain, whole, steps=7))

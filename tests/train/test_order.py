@@ -1,57 +1,149 @@
-"""The order is a pure function, loses nothing and pads little."""
+"""The order is a pure function, loses nothing, splits nothing, and mixes replay in by tokens."""
 
-from itertools import chain
+from itertools import chain, combinations
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seemant.core.errors import InputError
 from seemant.core.seeds import rng
-from seemant.train.order import epoch_batches, step_batches
+from seemant.train.order import Cut, Order
+from seemant.train.pack import first_fit_decreasing
 from seemant.train.render import render
 from seemant.train.split import hold_out
 from tests.train.tiny import pair
 
-LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=150)
+LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=120)
+CUTS = st.one_of(
+    st.builds(Cut, batch=st.integers(1, 9)),
+    st.builds(Cut, batch=st.just(1), pack=st.integers(300, 900)),
+)
 
 
-@given(LENGTHS, st.integers(1, 9), st.integers(0, 5), st.integers(0, 3))
-def test_an_epoch_holds_each_row_once(
-    lengths: list[int], batch: int, seed: int, epoch: int
+@given(LENGTHS, CUTS, st.integers(0, 5), st.integers(0, 3))
+def test_an_epoch_holds_each_row_once_and_no_bin_is_overfull(
+    lengths: list[int], cut: Cut, seed: int, epoch: int
 ) -> None:
-    batches = epoch_batches(lengths, batch, seed, epoch)
+    batches = Order(lengths, cut, seed).epoch(epoch)
     assert sorted(chain(*batches)) == list(range(len(lengths)))
-    assert all(1 <= len(each) <= batch for each in batches)
-    assert batches == epoch_batches(lengths, batch, seed, epoch)
+    for each in batches:
+        assert each
+        if cut.pack:
+            assert sum(lengths[i] for i in each) <= cut.pack
+        else:
+            assert len(each) <= cut.batch
+    again = Order(lengths, cut, seed)
+    again.epoch(epoch + 2)  # asked in another order, it is the same
+    assert again.epoch(epoch) == batches
 
 
-@given(LENGTHS, st.integers(1, 5), st.integers(1, 5))
+@given(LENGTHS, CUTS, st.integers(1, 5))
 def test_steps_are_the_epochs_laid_end_to_end(
-    lengths: list[int], batch: int, accumulation: int
+    lengths: list[int], cut: Cut, accumulation: int
 ) -> None:
     n_steps = 6
-    laid = [each for epoch in range(40) for each in epoch_batches(lengths, batch, 1, epoch)]
+    laid = [each for epoch in range(40) for each in Order(lengths, cut, 1).epoch(epoch)]
+    order = Order(lengths, cut, 1)
+    steps = [order.step(step, accumulation) for step in range(n_steps)]
     want = laid[: n_steps * accumulation]
-    steps = [step_batches(lengths, batch, accumulation, 1, step) for step in range(n_steps)]
     assert list(chain(*steps))[: len(want)] == want
+    # Resumed at any step, a fresh order goes on with the same micro-batches.
+    for step in (5, 2, 4):
+        assert Order(lengths, cut, 1).step(step, accumulation) == steps[step]
 
 
-def test_grouping_by_length_removes_most_padding() -> None:
-    lengths = [int(n) for n in rng(0, "lengths").integers(20, 250, 200)]
-
-    def padding(batches: list[tuple[int, ...]]) -> int:
-        return sum(
-            max(lengths[i] for i in b) * len(b) - sum(lengths[i] for i in b) for b in batches
-        )
-
-    in_order = [tuple(range(i, i + 4)) for i in range(0, 200, 4)]
-    assert padding(epoch_batches(lengths, 4, 0, 0)) < 0.1 * padding(in_order)
+@given(LENGTHS, CUTS, st.integers(1, 4), st.sampled_from([0.3, 1.0, 1.5, 3.0]))
+def test_so_many_epochs_are_the_fewest_steps_that_see_them(
+    lengths: list[int], cut: Cut, accumulation: int, epochs: float
+) -> None:
+    order = Order(lengths, cut, 0)
+    whole = sum(len(order.epoch(e)) for e in range(int(epochs)))
+    wanted = whole + (epochs - int(epochs)) * len(order.epoch(int(epochs)))
+    steps = order.steps_in(epochs, accumulation)
+    assert steps * accumulation >= wanted - 1e-9
+    assert steps == 1 or (steps - 1) * accumulation < wanted
 
 
 def test_epochs_and_seeds_differ() -> None:
-    lengths = list(range(40))
-    first = epoch_batches(lengths, 2, 0, 0)
-    assert first != epoch_batches(lengths, 2, 0, 1)
-    assert first != epoch_batches(lengths, 2, 1, 0)
+    for cut in (Cut(batch=2), Cut(batch=1, pack=60)):
+        order = Order(list(range(1, 41)), cut, 0)
+        first = order.epoch(0)
+        assert first != order.epoch(1)
+        assert first != Order(list(range(1, 41)), cut, 1).epoch(0)
+
+
+def best_possible(lengths: list[int], room: int) -> int:
+    """The fewest bins there are, by trying everything."""
+
+    def places(left: list[int], bins: list[int]) -> int:
+        if not left:
+            return len(bins)
+        found = [places(left[1:], [*bins, room - left[0]])]
+        for at in {free: i for i, free in enumerate(bins) if free >= left[0]}.values():
+            found.append(places(left[1:], [*bins[:at], bins[at] - left[0], *bins[at + 1 :]]))
+        return min(found)
+
+    return places(sorted(lengths, reverse=True), [])
+
+
+@given(st.lists(st.integers(1, 10), min_size=1, max_size=7))
+def test_first_fit_decreasing_is_near_the_fewest_bins_there_can_be(lengths: list[int]) -> None:
+    bins = first_fit_decreasing(lengths, 10)
+    assert sorted(chain(*bins)) == list(range(len(lengths)))
+    assert all(sum(lengths[i] for i in each) <= 10 for each in bins)
+    assert len(bins) <= 11 / 9 * best_possible(lengths, 10) + 6 / 9
+
+
+def test_bins_of_mixed_lengths_are_nearly_full_and_keep_new_company() -> None:
+    lengths = [int(n) for n in rng(0, "lengths").integers(20, 250, 400)]
+    order = Order(lengths, Cut(batch=1, pack=1024), 0)
+    epochs = [order.epoch(0), order.epoch(1)]
+    for batches in epochs:
+        full = [sum(lengths[i] for i in each) / 1024 for each in batches]
+        assert np.mean(full) > 0.92
+    together = [{frozenset(p) for b in e for p in combinations(b, 2)} for e in epochs]
+    assert len(together[0] & together[1]) < 0.15 * len(together[0])
+
+
+def test_a_row_longer_than_a_bin_is_refused() -> None:
+    with pytest.raises(InputError, match="a row of 70 tokens does not fit into 64") as caught:
+        Order([5, 70], Cut(batch=1, pack=64), 0)
+    assert "--pack to 70" in str(caught.value)
+
+
+@given(
+    st.lists(st.integers(5, 60), min_size=4, max_size=30),
+    st.lists(st.integers(5, 60), min_size=1, max_size=9),
+    st.sampled_from([0.05, 0.1, 0.25, 0.5]),
+    st.booleans(),
+)
+def test_replay_has_its_share_of_tokens_whatever_the_lengths(
+    own: list[int], replay: list[int], share: float, packed: bool
+) -> None:
+    cut = Cut(batch=2, pack=64 if packed else None, replay=share, replay_from=len(own))
+    lengths = own + replay
+    order = Order(lengths, cut, 0)
+    own_tokens = again = 0
+    for epoch in range(6):
+        rows = list(chain(*order.epoch(epoch)))
+        assert sorted(i for i in rows if i < len(own)) == list(range(len(own)))
+        own_tokens += sum(lengths[i] for i in rows if i < len(own))
+        again += sum(lengths[i] for i in rows if i >= len(own))
+        exact = own_tokens * share / (1 - share)
+        assert exact - 1e-6 <= again < exact + max(replay)  # off by less than a row, ever
+
+
+def test_replay_goes_through_all_of_its_rows_before_it_repeats_one() -> None:
+    cut = Cut(batch=3, replay=0.25, replay_from=20)
+    order = Order([10] * 40, cut, 0)
+    seen: list[int] = []
+    for epoch in range(6):
+        seen += sorted(i for i in chain(*order.epoch(epoch)) if i >= 20)
+    assert len(seen) == 40  # 6 epochs of 200 tokens: 400 tokens again
+    assert sorted(seen[:20]) == list(range(20, 40)) == sorted(seen[20:])
+    assert Order([10] * 40, cut, 0).step(11, 2) == order.step(11, 2)  # the cursor is the step
 
 
 def rows_of(form, n: int, lang: str = "en", offset: int = 0):
@@ -81,3 +173,13 @@ def test_a_single_paragraph_is_trained_on(form) -> None:
     train, held = hold_out(rows_of(form, 2), 0.5, seed=0)
     assert len(train) == 2 and not held
     assert hold_out(rows_of(form, 20), 0.0, seed=0)[1] == []
+
+
+def test_only_one_bin_of_an_epoch_may_be_short() -> None:
+    """A step on a nearly empty bin would move the weights as much as one on a full bin."""
+    lengths = [20 + (37 * i) % 236 for i in range(3000)]
+    filled = sorted(
+        sum(lengths[i] for i in each)
+        for each in Order(lengths, Cut(batch=1, pack=2048), 0).epoch(0)
+    )
+    assert filled[1] > 0.9 * 2048

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from seemant.core.errors import BadRecord
+from seemant.core.errors import BadRecord, InputError
 from seemant.core.jsonl import write_records
-from seemant.core.stage import Done, execute, file_input
+from seemant.core.stage import Done, Input, execute, file_input
 from seemant.train.config import TrainConfig
 from seemant.train.run import STAGE
 from tests.train.tiny import byte_level, pair, some_pairs, tiny_llama
@@ -42,9 +43,12 @@ def pairs(tmp_path: Path) -> Path:
     return path
 
 
+def inputs_of(base: Path, pairs: Path) -> dict[str, Input]:
+    return {"model": file_input(base, f"path:{base.name}"), "pairs": file_input(pairs)}
+
+
 def train(base: Path, pairs: Path, out: Path, config: TrainConfig = CONFIG) -> Done:
-    inputs = {"model": file_input(base, f"path:{base.name}"), "pairs": file_input(pairs)}
-    return execute(STAGE, config, inputs, store=out, out=out)
+    return execute(STAGE, config, inputs_of(base, pairs), store=out, out=out)
 
 
 def test_it_leaves_the_promised_files_and_measurements(
@@ -74,6 +78,181 @@ def test_it_leaves_the_promised_files_and_measurements(
     assert found["trainable_parameters", None].value == 2 * a_layer
     assert {m.conditions.get("bit_exact") for m in found.values()} == {None}
     assert {m.metric for m in found.values() if m.timed} == {"step_time", "train_speed", "peak_rss"}
+
+
+def found_in(done: Done) -> dict[tuple[str, str | None, object], float]:
+    return {
+        (m.metric, m.lang, m.conditions.get("bucket")): m.value for m in done.manifest.measurements
+    }
+
+
+def student_of(done: Done) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((done.path / "student.json").read_text())
+    return said
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"method": "rslora"},
+        {"method": "dora"},
+        {"base": "int8", "embedding": "int8"},
+        {"base": "int4", "embedding": "int4", "compute": "bfloat16"},
+        {"pack": 200, "checkpointing": True, "dropout": 0.1},
+    ],
+    ids=lambda more: "-".join(map(str, more.values())),
+)
+def test_every_way_of_training_learns_and_says_how_it_was_made(
+    base: Path, pairs: Path, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    config = CONFIG.model_copy(update={"lr": 0.01, "steps": 12, **more})
+    done = train(base, pairs, tmp_path / "run", config)
+    assert found_in(done)["heldout_loss_change", None, None] < 0
+    assert found_in(done)["kl_to_base", None, None] > 0
+    student = student_of(done)
+    assert student["method"] == config.method and student["base_kind"] == config.base
+    given = next(m.conditions for m in done.manifest.measurements if m.metric == "kl_to_base")
+    assert given == {"compute": config.compute} | {
+        name: value for name, value in more.items() if name in ("method", "base", "embedding")
+    }
+
+
+def test_all_of_a_model_can_be_trained_and_is_a_model_again(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    from seemant.models.load import load_torch
+
+    config = CONFIG.model_copy(update={"method": "full", "lr": 0.003})
+    done = train(base, pairs, tmp_path / "run", config)
+    assert found_in(done)["heldout_loss_change", None, None] < 0
+    names = {entry.path for entry in done.manifest.files}
+    assert "model/model.safetensors" in names and "trained.json" in names
+    assert "student.json" not in names and not any("adapter" in name for name in names)
+    loaded = load_torch(done.path / "model")
+    n = found_in(done)["trainable_parameters", None, None]
+    assert loaded.facts.n_parameters == n
+    assert json.loads((done.path / "trained.json").read_text())["subject"] == "tiny+full"
+
+
+def test_replayed_pairs_are_a_bucket_with_a_loss_of_its_own(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "old.jsonl"
+    write_records(
+        old, [pair(f"पुराना {i}?", "हाँ", lang="hi", paragraph_id=f"o{i}") for i in range(20)]
+    )
+    inputs = {
+        "model": file_input(base, "path:tiny"),
+        "pairs": file_input(pairs),
+        "replay": file_input(old),
+    }
+    config = CONFIG.model_copy(update={"replay": 0.25, "languages": ("en",)})
+    done = execute(STAGE, config, inputs, store=tmp_path, out=tmp_path / "run")
+    found = found_in(done)
+    assert found["heldout_loss_after", None, "replay"] > 0
+    assert found["heldout_loss_after", "hi", "replay"] > 0
+    assert ("heldout_loss_after", "hi", None) not in found
+    assert found["pairs_trained", "hi", "replay"] == 14
+    lines = [json.loads(x) for x in (done.path / "losses.jsonl").read_text().splitlines()]
+    assert {name for line in lines for name in line["loss_by_bucket"]} == {"pairs", "replay"}
+    assert student_of(done)["languages"] == ["hi", "en"]
+
+
+def test_replay_without_its_pairs_is_an_input_error(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no pairs to replay are given"):
+        train(base, pairs, tmp_path / "r", CONFIG.model_copy(update={"replay": 0.1}))
+    with pytest.raises(InputError, match="targets are asked for"):
+        train(base, pairs, tmp_path / "k", CONFIG.model_copy(update={"kd_weight": 0.5}))
+
+
+def test_a_teachers_stored_word_can_be_learned_from(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    from seemant.train.teacher_run import STAGE as TARGETS
+
+    given = {"model": file_input(base, "path:tiny"), "pairs": file_input(pairs)}
+    said = execute(
+        TARGETS, TARGETS.config(k=8, threads=1), given, store=tmp_path, out=tmp_path / "said"
+    )
+    # The base as its own teacher: it is held where it was.
+    given["targets"] = said.as_input("targets:x")
+    runs = {
+        weight: execute(
+            STAGE,
+            CONFIG.model_copy(update={"kd_weight": weight, "lr": 0.01}),
+            given,
+            store=tmp_path,
+            out=tmp_path / f"kd{weight}",
+        )
+        for weight in (0.0, 0.9)
+    }
+    kl = {weight: found_in(done)["kl_to_base", None, None] for weight, done in runs.items()}
+    assert kl[0.9] < 0.5 * kl[0.0]
+
+
+def test_noise_is_left_out_and_counted(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    bad = pair("bad?", "no", checks={"about": False}, id="bad")
+    write_records(path, [*some_pairs(20), bad])
+    config = CONFIG.model_copy(update={"checked_only": True})
+    done = train(base, path, tmp_path / "run", config)
+    assert found_in(done)["set_aside_failed_check", None, None] == 1
+    (aside,) = map(json.loads, (done.path / "set_aside.jsonl").read_text().splitlines())
+    assert aside["key"] == "bad" and aside["detail"] == "about"
+
+
+def test_the_studys_prompt_stands_in_the_rows_and_in_the_students_facts(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"study_prompt": True, "max_length": 400})
+    with_it = train(base, pairs, tmp_path / "a", config)
+    assert student_of(with_it)["system_prompt"] == "study"
+    assert student_of(with_it)["system_folded"] is False
+    without = train(base, pairs, tmp_path / "b")
+    assert student_of(without)["system_prompt"] is None
+    tokens = [
+        json.loads((done.path / "losses.jsonl").read_text().splitlines()[1])["tokens"]
+        for done in (with_it, without)
+    ]
+    assert tokens[0] > tokens[1] + 4 * 100
+
+
+def test_an_architecture_without_weights_is_trained_for_its_memory_and_time(
+    pairs: Path, tmp_path: Path
+) -> None:
+    shapes = tmp_path / "config.json"
+    shapes.write_text(json.dumps(tiny_llama(400).config.to_dict()))
+    done = train(shapes, pairs, tmp_path / "run")
+    assert any("weights are random" in note for note in student_of(done)["notes"])
+    measured = {m.metric: m for m in done.manifest.measurements}
+    assert measured["heldout_loss_after"].conditions["weights"] == "random"
+    assert not (done.path / "adapter.gguf").exists()
+
+
+LIGHT = """
+import sys
+from pathlib import Path
+from tests.train.test_run import CONFIG, inputs_of
+from seemant.train.session import train_session
+
+train_session(CONFIG, inputs_of(Path(sys.argv[1]), Path(sys.argv[2])), Path(sys.argv[3]))
+heavy = {"transformers", "peft", "scipy", "polars", "plotly", "accelerate", "xllamacpp", "rich"}
+found = heavy & {name.split(".")[0] for name in sys.modules}
+sys.exit(f"imported {found}" if found else 0)
+"""
+
+
+def test_a_training_process_imports_torch_and_little_else(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "-c", LIGHT, str(base), str(pairs), str(tmp_path / "out")]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-400:]
 
 
 def test_the_stage_is_described_without_loading_torch() -> None:

@@ -39,22 +39,29 @@ def sentencepiece(*extra: str) -> Tokenizer:
 
 def byte_level() -> Tokenizer:
     """A SmolLM2-like tokenizer: byte-level, its BOS is a piece of the chat template, unasked."""
+    special = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+    return byte_level_with(special, bos="<|im_start|>", eos="<|im_end|>", add_bos=False)
+
+
+def byte_level_with(
+    special: tuple[str, ...], *, bos: str | None, eos: str, add_bos: bool | None = None
+) -> Tokenizer:
+    """A byte-level tokenizer with these special pieces first."""
     from tokenizers.pre_tokenizers import ByteLevel
 
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     tokens = [*special, *sorted(ByteLevel.alphabet()), "th", "the"]
-    return tokenizer_of_metadata(
-        {
-            "tokenizer.ggml.model": "gpt2",
-            "tokenizer.ggml.pre": "smollm",
-            "tokenizer.ggml.tokens": tokens,
-            "tokenizer.ggml.token_type": [3, 3, 3] + [1] * (len(tokens) - 3),
-            "tokenizer.ggml.merges": ["t h", "th e"],
-            "tokenizer.ggml.bos_token_id": 1,
-            "tokenizer.ggml.eos_token_id": 2,
-            "tokenizer.ggml.add_bos_token": False,
-        }
-    )
+    metadata: dict[str, Any] = {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "smollm",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [3] * len(special) + [1] * (len(tokens) - len(special)),
+        "tokenizer.ggml.merges": ["t h", "th e"],
+        "tokenizer.ggml.eos_token_id": tokens.index(eos),
+        "tokenizer.ggml.add_bos_token": bos is not None if add_bos is None else add_bos,
+    }
+    if bos is not None:
+        metadata["tokenizer.ggml.bos_token_id"] = tokens.index(bos)
+    return tokenizer_of_metadata(metadata)
 
 
 def pair(question: str, answer: str, *, given: str = "", lang: Lang = "en", **more: Any) -> Pair:
@@ -104,3 +111,31 @@ def tiny_gemma(n_vocab: int, seed: int = 0) -> Any:
         initializer_range=0.3,
     )
     return Gemma3ForCausalLM(config).eval()
+
+
+def decoder_of(model: Any, base: str = "float", embedding: str = "float") -> Any:
+    """The same weights as a transformers model's, as our own frozen decoder."""
+    from seemant.models.decoder.load import frozen_decoder
+    from seemant.models.decoder.shape import shape_of_config
+    from seemant.models.decoder.weights import state_weights
+
+    shape = shape_of_config(model.config.to_dict())
+    return frozen_decoder(state_weights(shape, model.state_dict()), base, embedding, "float32")
+
+
+def whole_decoder_of(model: Any) -> Any:
+    """The same weights as a transformers model's, every one of them trained."""
+    from seemant.models.decoder.shape import shape_of_config
+    from seemant.models.decoder.trainable import trainable_decoder
+
+    shape = shape_of_config(model.config.to_dict())
+    return trainable_decoder(shape, seed=0, state=model.state_dict())
+
+
+def shaken(parameters: Any, seed: int = 1, size: float = 0.05) -> Any:
+    """The same parameters, each moved a little: adapters that already do something."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in parameters.values():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * size)
+    return parameters

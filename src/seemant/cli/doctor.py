@@ -1,4 +1,4 @@
-"""`seemant doctor`: facts about the machine, what is installed, what is missing."""
+"""`seemant doctor`: facts about the machine, what is installed, what is missing, how fast it is."""
 
 import importlib.util
 import json as jsonlib
@@ -20,12 +20,17 @@ EXTRAS = {
 }
 
 
-def doctor(*, json: bool = False) -> None:
+def doctor(*, json: bool = False, again: bool = False) -> None:
     """Say what this machine can do, what is missing and how to get it.
 
     Example: seemant doctor --json
+
+    Parameters
+    ----------
+    again
+        Time the products and measure the runtime's memory anew; once a machine otherwise.
     """
-    facts = examine()
+    facts = examine(again=again)
     if json:
         print(jsonlib.dumps(facts, indent=2))
         return
@@ -42,11 +47,27 @@ def doctor(*, json: bool = False) -> None:
     for name, present in facts["models"].items():
         print(f"model     {name:28} {'here' if present else 'missing: seemant models fetch'}")
     print(f"data      {facts['data'] or 'no folder of real evaluation data (SEEMANT_DATA)'}")
-    print(f"limits    a memory limit can be enforced by: {facts['memory_limit']}")
+    limit = facts["memory_limit"]
+    print(
+        f"limits    a memory limit is {'enforced' if limit['enforced'] else 'watched'} here by: "
+        f"{limit['how']}"
+    )
+    for name, seconds in facts["products"].items():
+        print(
+            f"product   {name:9} {1e3 * seconds['s']:7.1f} ms "
+            f"({1e3 * seconds['low']:.1f} to {1e3 * seconds['high']:.1f})   {_PRODUCT}"
+        )
+    print(f"runtime   {facts['runtime_bytes'] / 1e6:.0f} MB before any model")
 
 
-def examine() -> dict[str, Any]:
-    """Return everything that the command prints."""
+_PRODUCT = "one of 256 x 1152 x 6912 on one thread"
+
+
+def examine(*, again: bool = False) -> dict[str, Any]:
+    """Return everything that the command prints; what is measured is measured once, or `again`."""
+    from seemant.train.floor import runtime_floor
+    from seemant.train.products import product_seconds
+
     folder = data_dir()
     return {
         "machine": hardware(),
@@ -61,6 +82,8 @@ def examine() -> dict[str, Any]:
         "models": _models(),
         "data": str(folder) if folder else None,
         "memory_limit": _memory_limit(),
+        "products": product_seconds(again=again),
+        "runtime_bytes": runtime_floor(again=again),
     }
 
 
@@ -77,10 +100,8 @@ def _models() -> dict[str, bool]:
     return found
 
 
-def _memory_limit() -> str:
-    root = Path("/sys/fs/cgroup")
-    if (root / "cgroup.controllers").is_file():
-        return "cgroup v2" if shutil.which("systemd-run") else "cgroup v2, where it is delegated"
-    if (root / "memory" / "memory.limit_in_bytes").is_file():
-        return "cgroup v1"
-    return "rlimit only"
+def _memory_limit() -> dict[str, Any]:
+    from seemant.train.limit import best_way
+
+    how = best_way()
+    return {"how": how, "enforced": how != "watcher"}

@@ -14,7 +14,6 @@ from seemant.distill.config import DistillConfig
 from seemant.export.config import ExportConfig
 from seemant.probe.config import ProbeConfig
 from seemant.probe.divergence_config import DivergenceConfig
-from seemant.train.config import TrainConfig
 
 Flat = Parameter(name="*")
 
@@ -39,27 +38,6 @@ def distill(
     remote = parse_ref(config.teacher).scheme == "openai"
     teacher = None if remote else config.teacher
     run_stage("distill", config, {"paragraphs": paragraphs, "teacher": teacher}, run)
-
-
-def train(
-    model: str,
-    pairs: str,
-    *,
-    config: Annotated[TrainConfig, Flat] = TrainConfig(),
-    run: Options = DEFAULT,
-) -> None:
-    """Fine-tune a model on pairs with LoRA; the loss counts the answers only.
-
-    Example: seemant train embedded:gemma-3-270m runs/distill/0123456789ab --steps 60
-
-    Parameters
-    ----------
-    model
-        A model reference (embedded:, path:, hf:, run:).
-    pairs
-        A distill artefact's folder, or a .jsonl file of Alpaca pairs with `lang`.
-    """
-    run_stage("train", config, {"model": model, "pairs": pairs}, run)
 
 
 def probe(

@@ -11,8 +11,8 @@ EXACT = "exact"  # a count or a size: no sampling, so no interval
 TOO_FEW = "none: fewer than 8 clusters"  # an interval from fewer is not worth printing
 MIN_CLUSTERS = 8
 
-TIMED_UNITS = frozenset({"s", "ms", "tokens/s", "samples/s", "pairs/s"})
-TIMED_METRICS = frozenset({"peak_rss"})
+TIMED_UNITS = frozenset({"s", "ms", "tokens/s", "samples/s", "pairs/s", "GFLOP/s"})
+TIMED_METRICS = frozenset({"peak_rss", "flop_utilisation"})
 
 
 class Measurement(BaseModel):

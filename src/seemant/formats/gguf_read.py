@@ -107,6 +107,14 @@ class GgufFile:
         tensor = self._tensor(name)
         return self._values(tensor, tensor.raw()[start:stop])
 
+    def forget_pages(self) -> None:
+        """Let what was read so far leave this process's memory; it is read again when asked for."""
+        for tensor in self.tensors.values():
+            mapped = tensor._bytes.obj
+            if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
+            return  # all tensors lie in one map
+
     def _tensor(self, name: str) -> GgufTensor:
         if name not in self.tensors:
             raise BadFile(f"no tensor {name!r} in the file", where=str(self.path))

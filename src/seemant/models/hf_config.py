@@ -37,7 +37,7 @@ def config_of_metadata(
     heads, width = int(need("attention.head_count")), int(need("embedding_length"))
     config: dict[str, Any] = {
         "model_type": MODEL_TYPES[arch],
-        "architectures": [_ARCHITECTURES[arch]],
+        "architectures": [ARCHITECTURES[arch]],
         "vocab_size": n_tokens,
         "hidden_size": width,
         "intermediate_size": int(need("feed_forward_length")),
@@ -94,7 +94,7 @@ def family_of_config(config: Mapping[str, Any]) -> Family:
     return Family(names[model_type], heads, int(config.get("num_key_value_heads") or heads))
 
 
-_ARCHITECTURES = {
+ARCHITECTURES = {
     "llama": "LlamaForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",

@@ -19,6 +19,12 @@ _MODERN = (
     _ENDINGS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,%d}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# The one cut that keeps combining marks (vowel signs, viramas) with their letters; the others
+# take क्या apart at its virama and its vowel sign.
+_MARKS = (
+    _ENDINGS + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ SPECS = {
     "refact": _DIGITS_THEN_GPT2,
     "command-r": _DIGITS_THEN_GPT2,
     "qwen2": PreTokenizerSpec(_MODERN % 1),
+    "qwen35": PreTokenizerSpec(_MARKS),
     "llama-bpe": PreTokenizerSpec(_MODERN % 3, whole_words_first=True),
 }
 

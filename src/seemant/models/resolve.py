@@ -120,6 +120,8 @@ def _path(ref: str, path: Path) -> ModelFile:
         )
     family_of_metadata(metadata)
     licence = metadata.get("general.license")
+    if name is None and (said := metadata.get("general.languages")):
+        languages = tuple(lang for lang in LANGUAGES if lang in said) or languages
     return ModelFile(ref, path, "gguf", licence, languages, subject)
 
 

@@ -6,6 +6,7 @@ from importlib.resources import files
 from seemant.report.config import ReportConfig
 from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node
+from seemant.report.sections.alarm import alarm
 from seemant.report.sections.behaviour import behaviour
 from seemant.report.sections.compression import compression
 from seemant.report.sections.distillation import distillation
@@ -33,6 +34,7 @@ def page(nodes: Sequence[Node], config: ReportConfig) -> str:
         ("study-queries", "The study's dozen queries", study_queries(nodes)),
         ("compression", "Compression, by language", compression(nodes)),
         ("losses", "Training", losses(nodes)),
+        ("alarm", "Behaviour while training", alarm(nodes)),
         ("distillation", "Distillation", distillation(nodes)),
         ("experiment", "The experiment", experiment(nodes, config)),
         ("measurements", "All measurements", all_measurements(nodes)),

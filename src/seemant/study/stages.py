@@ -9,7 +9,10 @@ from seemant.core.stage import Stage
 STAGES = {
     "corpus": "seemant.corpus.run",
     "distill": "seemant.distill.run",
+    "targets": "seemant.train.teacher_run",
+    "rewrite": "seemant.train.rewrite_run",
     "train": "seemant.train.run",
+    "pretrain": "seemant.train.pretrain.run",
     "probe": "seemant.probe.run",
     "divergence": "seemant.probe.divergence_run",
     "compress": "seemant.compress.run",

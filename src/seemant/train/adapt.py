@@ -1,110 +1,190 @@
-"""LoRA: a frozen linear layer with a trained product of two thin matrices beside it.
+"""Adapters on a frozen decoder: LoRA, rsLoRA, DoRA on every linear layer of its blocks.
 
-    y = x Wᵀ + b + s (x Aᵀ) Bᵀ        s = alpha / r
-    gB = s gᵀ (x Aᵀ)     gA = s (g B)ᵀ x     gx = g W + s (g B) A
-
-Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", arXiv 2106.09685, section 4.1.
-Only the linear layers of the blocks are adapted. An adapter on a head that shares the
-embedding's matrix would untie it in some tools and be dropped by others, so there is none.
+The scale s of the product B A is alpha / r; rsLoRA takes alpha / sqrt(r), so that a larger rank
+learns no slower (Kalajdzievski, arXiv 2312.03732, theorem 3.2). The arithmetic is in `lowrank.py`.
+The head and the embedding have no adapter: one on a matrix that both share would untie it in some
+tools and be dropped by others.
 """
 
 import math
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from seemant.core.errors import InputError
 from seemant.core.seeds import derive_seed
+from seemant.models.frozen.linear import FrozenLinear
+from seemant.models.frozen.matrix import FrozenMatrix
+from seemant.train.lowrank import Drop, dora, lora
 
-_BLOCKS = ".layers."  # what the blocks of every supported family are called
+_ENDS = ("embed_tokens", "lm_head")
+_ROWS = 1024  # of a matrix, dequantised at a time to sum its squares
+
+
+class Adaptable(Protocol):
+    """What an adapter needs of a decoder: its linear layers by name, and to put others there."""
+
+    def linears(self) -> dict[str, nn.Module]: ...  # noqa: D102
+    def replace(self, name: str, module: nn.Module) -> None: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class Dropout:
+    """What the adapters drop of their inputs: a pure function of layer, step and micro-batch.
+
+    So a resumed run, a layer computed twice and any number of ranks see the same masks, and there
+    is no generator whose state could be lost. at: (step, micro-batch) in training, else None.
+    """
+
+    share: float = 0.0
+    seed: int = 0
+    at: tuple[int, int] | None = None
+
+    def of(self, name: str) -> Drop | None:
+        """Return share and seed of this layer's mask now; None where nothing is dropped."""
+        if self.at is None or not self.share:
+            return None
+        return self.share, derive_seed(self.seed, "dropout", name, *self.at)
 
 
 class LoraLinear(nn.Module):
-    """A frozen `nn.Linear` and its adapter: `lora_a` (r, in) and `lora_b` (out, r), float32."""
+    """A frozen linear layer and its adapter: `lora_a` (r, in) and `lora_b` (out, r), float32.
 
-    def __init__(self, base: nn.Linear, rank: int, scale: float, generator: torch.Generator):
+    enabled: whether the adapter takes part; without it the layer is its base again.
+    """
+
+    def __init__(
+        self,
+        base: FrozenLinear,
+        rank: int,
+        scale: float,
+        *,
+        seed: int = 0,
+        name: str = "",
+        dropout: Dropout | None = None,
+    ) -> None:
         super().__init__()
-        self.base = base
-        self.scale = scale
+        self.base, self.scale, self.name = base, scale, name
+        self.dropout = dropout or Dropout()
+        self.enabled = True
+        device = base.matrix.device
         # The start that PEFT uses: uniform in ±1/sqrt(in) for A (Kaiming, a = sqrt 5), zero for B.
+        generator = torch.Generator().manual_seed(derive_seed(seed, "adapter", name))
         bound = 1 / math.sqrt(base.in_features)
         start = torch.rand(rank, base.in_features, generator=generator) * (2 * bound) - bound
-        self.lora_a = nn.Parameter(start)
-        self.lora_b = nn.Parameter(torch.zeros(base.out_features, rank))
+        self.lora_a = nn.Parameter(start.to(device))
+        self.lora_b = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (..., out) for x (..., in), in x's type."""
-        bias = self.base.bias
-        flat = x.reshape(-1, x.shape[-1])
-        y: Tensor = _lora(flat, self.lora_a, self.lora_b, self.base.weight, bias, self.scale)
-        return y.view(*x.shape[:-1], y.shape[-1])
+        """Return (N, out) for x (N, in), in x's type."""
+        if not self.enabled:
+            y: Tensor = self.base(x)
+            return y
+        return self._adapted(x, self.dropout.of(self.name))
+
+    def learned(self) -> dict[str, nn.Parameter]:
+        """Return what is trained, by the name that PEFT gives it."""
+        return {"lora_A.weight": self.lora_a, "lora_B.weight": self.lora_b}
+
+    def _adapted(self, x: Tensor, drop: Drop | None) -> Tensor:
+        return lora(x, self.lora_a, self.lora_b, self.base, self.scale, drop)
 
 
-def adapt(model: nn.Module, rank: int, alpha: float, seed: int) -> dict[str, LoraLinear]:
-    """Freeze the model, put an adapter on each linear layer of its blocks; return them by name.
+class DoraLinear(LoraLinear):
+    """LoRA with a trained length a row: `magnitude` (out,) float32, which starts as Ŵ's own."""
 
-    Each adapter starts from its own stream, so it does not depend on the others.
+    squares: Tensor
+
+    def __init__(self, base: FrozenLinear, rank: int, scale: float, **named: object) -> None:
+        super().__init__(base, rank, scale, **named)  # type: ignore[arg-type]
+        self.register_buffer("squares", row_squares(base.matrix), persistent=False)
+        self.magnitude = nn.Parameter(self.squares.sqrt())
+
+    def learned(self) -> dict[str, nn.Parameter]:
+        """Return what is trained, by the name that PEFT gives it."""
+        return super().learned() | {"lora_magnitude_vector": self.magnitude}
+
+    def _adapted(self, x: Tensor, drop: Drop | None) -> Tensor:
+        a, b, m = self.lora_a, self.lora_b, self.magnitude
+        return dora(x, a, b, m, self.squares, self.base, self.scale, drop)
+
+
+def adapt(
+    decoder: Adaptable,
+    method: str,
+    rank: int,
+    alpha: float,
+    seed: int,
+    dropout: Dropout | None = None,
+) -> dict[str, LoraLinear]:
+    """Put an adapter on each linear layer of a decoder's blocks; return them by layer name.
+
+    method: "lora", "rslora" or "dora". Each adapter starts from its own stream, so it does not
+    depend on the others.
 
     Raises:
-        InputError: no linear layer stands in a block (an unknown architecture).
+        InputError: the decoder has no frozen linear layer.
     """
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    found = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and _BLOCKS in f".{name}."
-    }
-    if not found:
+    kind = DoraLinear if method == "dora" else LoraLinear
+    scale = alpha / (math.sqrt(rank) if method == "rslora" else rank)
+    adapters: dict[str, LoraLinear] = {}
+    for name, base in decoder.linears().items():
+        if isinstance(base, FrozenLinear):
+            adapters[name] = kind(base, rank, scale, seed=seed, name=name, dropout=dropout)
+            decoder.replace(name, adapters[name])
+    if not adapters:
         raise InputError(
-            f"no linear layer in the blocks of {type(model).__name__}",
+            "the model has no frozen linear layer to put an adapter on",
             fix="use a model of the Llama, Qwen or Gemma families",
         )
-    adapters: dict[str, LoraLinear] = {}
-    for name, base in found.items():
-        generator = torch.Generator().manual_seed(derive_seed(seed, "adapter", name))
-        adapters[name] = LoraLinear(base, rank, alpha / rank, generator)
-        parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, adapters[name])
     return adapters
 
 
-def trainable(adapters: dict[str, LoraLinear]) -> dict[str, nn.Parameter]:
-    """Return the trained matrices by name, in a fixed order."""
-    parameters: dict[str, nn.Parameter] = {}
-    for name, module in adapters.items():
-        parameters[f"{name}.lora_A"] = module.lora_a
-        parameters[f"{name}.lora_B"] = module.lora_b
-    return parameters
+def trainable(adapters: Mapping[str, LoraLinear]) -> dict[str, nn.Parameter]:
+    """Return what is trained by name (layer and PEFT's name for the matrix), in a fixed order."""
+    return {
+        f"{layer}.{name}": parameter
+        for layer, module in adapters.items()
+        for name, parameter in module.learned().items()
+    }
 
 
-def _lora(x: Tensor, a: Tensor, b: Tensor, w: Tensor, bias: Tensor | None, s: float) -> Tensor:
-    y: Tensor = _Lora.apply(x, a, b, w, bias, s)  # type: ignore[no-untyped-call]
-    return y
+@contextmanager
+def adapters_off(adapters: Mapping[str, LoraLinear]) -> Iterator[None]:
+    """Give the base's own behaviour inside the block: same weights, no second model."""
+    before = {name: module.enabled for name, module in adapters.items()}
+    try:
+        for module in adapters.values():
+            module.enabled = False
+        yield
+    finally:
+        for name, module in adapters.items():
+            module.enabled = before[name]
 
 
-class _Lora(torch.autograd.Function):
-    """Saves x Aᵀ and references; no product of the size of y or of W is kept."""
+def refuse_tied_ends(layers: Iterable[str], *, tied: bool) -> None:
+    """Refuse adapters on the matrix that a model's embedding and head share.
 
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, a: Tensor, b: Tensor, w: Tensor, bias: Tensor | None, s: float
-    ) -> Tensor:
-        ctx.own = a.dtype
-        a, b = a.to(x.dtype), b.to(x.dtype)
-        xa = x @ a.T
-        ctx.save_for_backward(x, xa, a, b, w)
-        ctx.s = s
-        y = nn.functional.linear(x, w, bias)
-        return y.addmm_(xa, b.T, alpha=s)
+    Raises:
+        InputError: names the layer.
+    """
+    ends = [name for name in layers if name.rpartition(".")[2] in _ENDS]
+    if tied and ends:
+        raise InputError(
+            f"an adapter on {ends[0]}, which the model shares between embedding and head",
+            fix="adapt the linear layers of the blocks only: tools untie or drop this one",
+        )
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (g,) = gradients
-        x, xa, a, b, w = ctx.saved_tensors
-        gb = (g @ b).mul_(ctx.s)  # s g B
-        grad_x = torch.mm(g, w).addmm_(gb, a) if ctx.needs_input_grad[0] else None
-        grad_a = (gb.T @ x).to(ctx.own)
-        grad_b = (g.T @ xa).mul_(ctx.s).to(ctx.own)
-        return grad_x, grad_a, grad_b, None, None, None
+
+def row_squares(matrix: FrozenMatrix) -> Tensor:
+    """Return ‖Ŵ‖² by row, (rows,) float32, a block of rows at a time."""
+    n_rows = matrix.shape[0]
+    found = torch.empty(n_rows, device=matrix.device)
+    for start in range(0, n_rows, _ROWS):
+        stop = min(start + _ROWS, n_rows)
+        found[start:stop] = matrix.rows(start, stop, torch.float32).square().sum(1)
+    return found

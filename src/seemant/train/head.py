@@ -1,86 +1,96 @@
-"""The loss of a frozen output head, streamed over blocks of the vocabulary.
+"""Cross-entropy of an output head, streamed over blocks of the vocabulary.
 
 For rows h_i and head W (V, d), with u_v = h · W_v, cross-entropy is an attention read whose keys
 and values are both W:
 
-    loss_i = lse_i - u_y            lse_i = log sum_v exp(u_v)
-    d loss_i / d h_i = E_p[W] - W_y        p = softmax(u)
+    loss_i = lse_i - u_y            lse_i = ln Σ_v e^(u_v)
+    ∂loss_i/∂h_i = E_q[W] - W_y     q = softmax(u)
 
-so one pass that keeps a running max m, sum z and weighted sum acc of W's rows gives loss and
-gradient with two matrix products; the full M x V logits never exist. The running max is that of
-Milakov & Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867, algorithm 3.
+so one pass over W gives loss and gradient with two matrix products; the M x V logits never exist.
+With label smoothing ε and z-loss λ (PyTorch's and PaLM's meanings, arXiv 2204.02311):
+
+    loss = (1-ε)(lse - u_y) + ε (lse - Σ_v u_v / V) + λ lse²
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from seemant.models.frozen.scratch import Scratch
+from seemant.train.heads import Head
+from seemant.train.rest import kept_logits, kept_of, sum_rest
+from seemant.train.stream import Reading
+from seemant.train.streamed import Closed, Shares, shares_of, streamed_loss
 
-def streamed_cross_entropy(h: Tensor, targets: Tensor, weight: Tensor, block: int) -> Tensor:
+
+def streamed_cross_entropy(
+    h: Tensor,
+    targets: Tensor,
+    head: Head,
+    block: int,
+    *,
+    softcap: float | None = None,
+    scale: float = 1.0,
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    exact: bool = True,
+    scratch: Scratch | None = None,
+) -> Tensor:
     """Return each row's loss in nats, (M,) float32; zero, without gradient, where ignored.
 
     h (M, d) float32 or bfloat16; targets (M,) int64, negative = ignored (such rows never reach
-    the head); weight (V, d) frozen, of h's type; block: vocabulary rows at a time. Max, sum and
-    accumulator are float32 (float64 for float64 inputs). With M = 0 it is a differentiable zero.
+    the head); head (V, d): a frozen matrix, or a tensor, which gets a gradient if it asks for
+    one. For the other arguments see `stream.Reading`; sums are float32 (float64 for float64
+    inputs). With M = 0 it is a differentiable zero.
     """
-    kept = targets >= 0
-    if bool(kept.all()):
-        return _apply(h, targets, weight, block)
-    some = _apply(h[kept], targets[kept], weight, block)
-    return torch.zeros(len(h), dtype=some.dtype).index_put((kept,), some)
+    how = Reading(block=block, scale=scale, softcap=softcap, exact=exact, scratch=scratch)
+
+    def close(shares: Shares) -> Closed:
+        return cross_entropy(shares, smoothing, z_loss)
+
+    answered = targets >= 0
+    if bool(answered.all()):
+        return streamed_loss(h, head, targets.unsqueeze(1), close, how, spread=smoothing)
+    ids = targets[answered].unsqueeze(1)
+    some = streamed_loss(h[answered], head, ids, close, how, spread=smoothing)
+    return torch.zeros(len(h), dtype=some.dtype, device=h.device).index_put((answered,), some)
 
 
-def _apply(h: Tensor, targets: Tensor, weight: Tensor, block: int) -> Tensor:
-    loss: Tensor = _StreamedLoss.apply(h, targets, weight, block)  # type: ignore[no-untyped-call]
-    return loss
+def cross_entropy(shares: Shares, smoothing: float = 0.0, z_loss: float = 0.0) -> Closed:
+    """Return the loss of a lone kept id, without the Σ_v u_v of smoothing.
+
+    ∂/∂u_y = q_y - (1-ε) + 2λ lse q_y, and q_y - 1 = -q_R.
+    """
+    z_slope = 2 * z_loss * shares.lse
+    kept = z_slope * shares.kept.exp() + smoothing - shares.q_rest
+    nats = -(1 - smoothing) * shares.kept + smoothing * shares.lse + z_loss * shares.lse.square()
+    return Closed(nats.squeeze(1), kept, 1 + z_slope)
 
 
-class _StreamedLoss(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, h: Tensor, targets: Tensor, weight: Tensor, block: int) -> Tensor:
-        need = bool(ctx.needs_input_grad[0])
-        loss, gradient = loss_and_gradient(h, targets, weight, block, need)
-        if gradient is not None:
-            ctx.save_for_backward(gradient)
-        return loss
+@dataclass(frozen=True, slots=True)
+class HeadStats:
+    """What a head says at each row, (M,) each: entropy in nats, the best id, target = best."""
 
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> Any:
-        (gradient,) = ctx.saved_tensors
-        scaled = gradient * upstream[0].unsqueeze(1)
-        return scaled.to(ctx.saved_tensors[0].dtype), None, None, None
+    entropy: Tensor
+    best: Tensor
+    correct: Tensor
 
 
-def loss_and_gradient(
-    h: Tensor, targets: Tensor, weight: Tensor, block: int, need: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Return (loss (M,), d loss / d h (M, d) or None); no target may be ignored here."""
-    wide = torch.float64 if h.dtype == torch.float64 else torch.float32
-    m = torch.full((len(h), 1), -torch.inf, dtype=wide)
-    z = torch.zeros(len(h), 1, dtype=wide)
-    acc = torch.zeros(len(h), h.shape[1], dtype=wide) if need else None
-    logits = torch.empty(len(h), min(block, len(weight)), dtype=h.dtype)  # reused by every block
-    for start in range(0, len(weight), block):
-        w = weight[start : start + block]
-        u = torch.mm(h, w.T, out=logits[:, : len(w)]) if len(h) else logits[:, : len(w)]
-        u = u.to(wide)
-        new = torch.maximum(m, u.amax(1, keepdim=True))  # m' = max(m, max_b u)
-        a = rescale(m, new)  # a = e^(m - m')
-        p = torch.exp_(u.sub_(new))  # e^(u - m')
-        z.mul_(a).add_(p.sum(1, keepdim=True))  # z <- a z + sum_b e^(u - m')
-        if acc is not None:
-            acc.mul_(a)  # acc <- a acc + e^(u - m') W_b
-            if h.dtype == wide:
-                acc.addmm_(p, w)
-            else:
-                acc.add_(p.to(h.dtype) @ w)
-        m = new
-    own = weight[targets].to(wide)  # W_y
-    loss = (m + z.log()).squeeze(1) - (h.to(wide) * own).sum(1)
-    return loss, None if acc is None else acc.div_(z).sub_(own).to(h.dtype)
+@torch.no_grad()
+def head_stats(h: Tensor, targets: Tensor, head: Head, how: Reading) -> HeadStats:
+    """Return the statistics of rows h (M, d) with targets (M,), none of them ignored.
 
-
-def rescale(old: Tensor, new: Tensor) -> Tensor:
-    """Return e^(old - new): what earlier blocks weigh once a larger logit has been seen."""
-    return torch.exp(old - new)
+    One matrix product a block: half of a loss with its gradient. Meant for the steps that log.
+    """
+    ids = targets.unsqueeze(1)
+    rest = sum_rest(h, head, kept_of(ids), how, gradient=False, stats=True)
+    u, _ = kept_logits(h, head, ids, how)
+    shares, w = shares_of(rest, u)
+    assert rest.s is not None and rest.best is not None
+    # H = -Σ q ln q; of the rest, ln q_v = (u_v - m) + (m - lse).
+    of_rest = w * (rest.s + rest.z * (rest.m - shares.lse))
+    entropy = torch.special.entr(shares.kept.exp()) - of_rest
+    correct = u >= rest.m
+    best = torch.where(correct, ids, rest.best)
+    return HeadStats(entropy.squeeze(1), best.squeeze(1), correct.squeeze(1))

@@ -2,32 +2,82 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
-from seemant.probe.intervals import Interval
+from seemant.train.adapt import LoraLinear
+from seemant.train.alarm.student_t import t_bound
+from seemant.train.objective import base_hidden
 from seemant.train.render import Row
 from seemant.train.student import Student
 
 T_INTERVAL = "t over paragraphs, ratio estimator"
 
 
-def answer_nats(student: Student, rows: Sequence[Row], batch: int) -> list[float]:
-    """Return the summed loss of each row's answer in nats, in the order of `rows`."""
-    by_length = sorted(range(len(rows)), key=lambda i: (len(rows[i].ids), i))
-    nats = [0.0] * len(rows)
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A ratio with its 95 % interval; low and high are None where `method` says why."""
+
+    value: float
+    low: float | None
+    high: float | None
+    method: str
+    n: int
+    n_clusters: int
+
+
+def answer_nats(student: Student, rows: Sequence[Row], tokens: int) -> list[float]:
+    """Return the summed cross-entropy of each row's answer in nats, in the order of `rows`.
+
+    tokens: of rows that are looked at together; memory only.
+    """
     with torch.no_grad():
-        for start in range(0, len(rows), batch):
-            some = by_length[start : start + batch]
-            losses = student.answer_losses([rows[i] for i in some])
-            parts = torch.split(losses.double(), [rows[i].n_answer for i in some])
-            for i, part in zip(some, parts, strict=True):
-                nats[i] = float(part.sum())
-    return nats
+        return [
+            nats
+            for some in by_tokens(rows, tokens)
+            for nats in by_row(student.token_losses(*student.hidden(some)), some)
+        ]
 
 
-def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Interval:
+def base_kl(
+    student: Student, adapters: Mapping[str, LoraLinear], rows: Sequence[Row], tokens: int
+) -> list[float]:
+    """Return KL(student ‖ base) summed over each row's answer, in nats, in the order of `rows`.
+
+    It says how far tuning has moved the student where it answers, whatever the loss says.
+    """
+    found: list[float] = []
+    with torch.no_grad():
+        for some in by_tokens(rows, tokens):
+            h, _ = student.hidden(some)
+            kl = student.token_kl(h, base_hidden(student, adapters, some))
+            found += by_row(kl, some)
+    return found
+
+
+def by_row(values: Tensor, rows: Sequence[Row]) -> list[float]:
+    """Return the sum of each row's values; values (M,), row after row."""
+    parts = torch.split(values.double(), [row.n_answer for row in rows])
+    return [float(part.sum()) for part in parts]
+
+
+def by_tokens(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
+    """Return the rows in order, as many together as fit into so many tokens; at least one."""
+    groups: list[list[Row]] = []
+    left = 0
+    for row in rows:
+        if len(row.ids) > left or not groups:
+            groups.append([])
+            left = tokens
+        groups[-1].append(row)
+        left -= len(row.ids)
+    return groups
+
+
+def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Ratio:
     """Return R = (sum of nats) / (sum of answer tokens), clustered by paragraph.
 
     The interval is R ± t · se, se² = C / (C - 1) · Σ_c (S_c - R N_c)² / (Σ N_c)², with S_c and
@@ -44,13 +94,10 @@ def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Interval:
     ratio = sum(s for s, _ in sums.values()) / tokens
     clusters = len(sums)
     if clusters < MIN_CLUSTERS:
-        return Interval(ratio, None, None, TOO_FEW, len(rows), clusters)
-    from scipy.stats import t as student_t
-
+        return Ratio(ratio, None, None, TOO_FEW, len(rows), clusters)
     squares = sum((s - ratio * n) ** 2 for s, n in sums.values())
-    se = math.sqrt(clusters / (clusters - 1) * squares) / tokens
-    half = float(student_t.ppf(0.975, clusters - 1)) * se
-    return Interval(ratio, ratio - half, ratio + half, T_INTERVAL, len(rows), clusters)
+    half = t_bound(0.025, clusters - 1) * math.sqrt(clusters / (clusters - 1) * squares) / tokens
+    return Ratio(ratio, ratio - half, ratio + half, T_INTERVAL, len(rows), clusters)
 
 
 def by_language(rows: Sequence[Row]) -> Mapping[str | None, list[int]]:
@@ -58,4 +105,12 @@ def by_language(rows: Sequence[Row]) -> Mapping[str | None, list[int]]:
     groups: dict[str | None, list[int]] = {None: list(range(len(rows)))} if rows else {}
     for lang in sorted({row.lang for row in rows}):
         groups[lang] = [i for i, row in enumerate(rows) if row.lang == lang]
+    return groups
+
+
+def by_bucket(rows: Sequence[Row]) -> dict[str, list[int]]:
+    """Return the indices of the rows of each bucket."""
+    groups: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(row.bucket, []).append(index)
     return groups

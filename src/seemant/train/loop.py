@@ -1,183 +1,159 @@
-"""The training loop: micro-batches, one update, what it cost; it stops on a non-finite number.
+"""The training loop: steps, held-out looks, hooks, checkpoints, in an order that can be resumed."""
 
-One step minimises the mean over its answer tokens, whatever micro-batch they came in:
-loss = Σ_j Σ_i ℓ_ij / N, with N counted before the first backward pass. A mean of the
-micro-batches' means would give the tokens of short answers more weight.
-"""
-
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import nn
-
 from seemant.core.errors import WorldError
-from seemant.core.jsonl import write_json
-from seemant.core.records import Record
+from seemant.core.memory import resident_bytes
 from seemant.core.runlog import log_event
 from seemant.core.usage import peak_rss_bytes
-from seemant.train.config import TrainConfig
-from seemant.train.heldout import answer_nats, nats_per_token
-from seemant.train.order import step_batches
-from seemant.train.render import Row
-from seemant.train.student import Student
+from seemant.train.heldout import by_bucket, nats_per_token
+from seemant.train.hooks import Hook
+from seemant.train.lines import Best, Progress, StepLine
+from seemant.train.optim import Pace
+from seemant.train.order import Order
+from seemant.train.render import PAIRS, Row
+from seemant.train.step import Trainee, update
+from seemant.train.world import World
+
+LOSS = "loss"
 
 
-class StepLine(Record):
-    """One line of `losses.jsonl`; step 0 is the untrained model and has no training loss.
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The held-out rows under the present weights: nats of each answer, and mean KL to the base."""
 
-    loss: mean of the step's answer tokens in nats, before its update. heldout_loss: nats a token
-    after the update, where it was measured. grad_norm: before clipping.
+    nats: list[float]
+    kl: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What the loop is given beside the trainee and its data.
+
+    look: measures the held-out rows, None where there are none. save: writes a checkpoint.
+    keep_best: whether the weights with the lowest held-out loss are to be kept. as_saved: puts
+    what would be saved in place of what is trained while anything looks. stop: asked after every
+    step, ends the run with a checkpoint.
     """
 
-    step: int
-    loss: float | None
-    heldout_loss: float | None = None
-    tokens: int
-    answer_tokens: int
-    grad_norm: float | None
-    lr: float
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a run has done so far; with adapters, moments and generator it is a checkpoint.
-
-    before, now: nats of each held-out row under the untrained model and at the last look.
-    bit_exact: no part of it ran with other threads, versions or CPU than the rest.
-    """
-
-    step: int = 0
-    before: list[float] = field(default_factory=list)
-    now: list[float] = field(default_factory=list)
-    history: list[StepLine] = field(default_factory=list)
-    bit_exact: bool = True
+    pace: Pace
+    out: Path
+    world: World
+    look: Callable[[], Looked] | None
+    save: Callable[[Progress], None]
+    hooks: Sequence[Hook] = ()
+    keep_best: bool = False
+    as_saved: Callable[[], AbstractContextManager[None]] = nullcontext
+    tick: Callable[..., None] = lambda *_, **__: None
+    stop: Callable[[], bool] = lambda: False
 
 
 def train(
-    student: Student,
-    parameters: dict[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
+    trainee: Trainee,
     rows: Sequence[Row],
     heldout: Sequence[Row],
-    config: TrainConfig,
+    order: Order,
     progress: Progress,
-    out: Path,
-    *,
-    save: Callable[[Progress], None],
-    tick: Callable[..., None] = lambda *_, **__: None,
+    around: Around,
 ) -> None:
-    """Go on from `progress` to the last step, updating it and `parameters` in place.
+    """Go on from `progress` to the last step, updating it and the parameters in place.
 
-    `save` is called every `save_every` steps and after the last. Each step is one "step" event.
+    A checkpoint is written every `save_every` steps, at the end, and wherever weights are the
+    best so far. Each step is one "step" event.
 
     Raises:
-        WorldError: a loss or gradient was not finite; its batch is in `nan_step_N.json`.
+        WorldError: a loss or gradient was not finite, or the run was asked to stop.
     """
-    if progress.step == 0 and heldout:
-        progress.before = progress.now = answer_nats(student, heldout, config.batch)
-        progress.history = [_untrained(progress.before, heldout)]
-    lengths = [len(row.ids) for row in rows]
-    while progress.step < config.steps:
+    pace = around.pace
+    if progress.step == 0:
+        _before_step_1(heldout, progress, around)
+    while progress.step < pace.steps and not progress.ended:
         start = time.perf_counter()
-        chosen = step_batches(
-            lengths, config.batch, config.accumulation, config.seed, progress.step
-        )
+        chosen = order.step(progress.step, pace.accumulation)
         batches = [[rows[i] for i in batch] for batch in chosen]
-        line = update(student, parameters, optimiser, batches, config, progress.step, out)
+        line = update(trainee, batches, progress.step, pace, around.world, around.out)
         seconds = time.perf_counter() - start
         progress.step += 1
-        last = progress.step == config.steps
-        if heldout and (last or progress.step % config.eval_every == 0):
-            progress.now = answer_nats(student, heldout, config.batch)
-            value = nats_per_token(progress.now, heldout).value
-            line = line.model_copy(update={"heldout_loss": value})
-        progress.history.append(line)
-        log_event(out, "step", **line.model_dump(), seconds=seconds, peak_rss=peak_rss_bytes())
-        if last or progress.step % config.save_every == 0:
-            save(progress)
-        tick(1, f"loss {line.loss:.3f}")
+        best = dict(progress.best)
+        for hook in around.hooks:
+            hook.after_update(progress.step)
+        with around.as_saved():
+            line = _looked_at(line, heldout, progress, around)
+        if around.world.rank == 0:
+            _tell(around, line, batches, seconds)
+        last = progress.step == pace.steps or bool(progress.ended)
+        asked = around.stop()
+        if last or asked or progress.best != best or progress.step % pace.save_every == 0:
+            around.save(progress)
+        around.tick(1, f"loss {line.loss:.3f}, {resident_bytes() / 1e6:.0f} MB")
+        if asked and not last:
+            raise WorldError(
+                f"asked to stop after step {progress.step}",
+                where=str(around.out),
+                fix="run the same command: it goes on from there",
+            )
 
 
-def update(
-    student: Student,
-    parameters: dict[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-    batches: Sequence[Sequence[Row]],
-    config: TrainConfig,
-    step: int,
-    out: Path,
+def _before_step_1(heldout: Sequence[Row], progress: Progress, around: Around) -> None:
+    if around.look:
+        looked = around.look()
+        progress.before = progress.now = looked.nats
+        line = StepLine(step=0, loss=None, tokens=0, answer_tokens=0, grad_norm=None, lr=0.0)
+        progress.history = [_with_loss(line, looked, heldout)]
+    for hook in around.hooks:
+        hook.begin(progress.before)
+
+
+def _looked_at(
+    line: StepLine, heldout: Sequence[Row], progress: Progress, around: Around
 ) -> StepLine:
-    """Make one optimiser step (`step` counts from 0) and return its line."""
-    optimiser.zero_grad(set_to_none=True)
-    loss = accumulate(student, batches)
-    limit = math.inf if config.clip is None else config.clip
-    norm = float(nn.utils.clip_grad_norm_(list(parameters.values()), limit))
-    if not math.isfinite(loss) or not math.isfinite(norm):
-        _stop(batches, step, loss, norm, out)
-    rate = learning_rate(step, config)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.step()
-    return StepLine(
-        step=step + 1,
-        loss=loss,
-        tokens=sum(len(row.ids) for batch in batches for row in batch),
-        answer_tokens=sum(row.n_answer for batch in batches for row in batch),
-        grad_norm=norm,
-        lr=rate,
-    )
+    """Measure the held-out loss where it is due, ask the hooks, note what is best and what ends."""
+    step, hooks = progress.step, around.hooks
+    due = step == around.pace.steps or step % around.pace.eval_every == 0
+    if around.look and (due or any(hook.wants_loss(step) for hook in hooks)):
+        looked = around.look()
+        progress.now = looked.nats
+        line = _with_loss(line, looked, heldout)
+        if around.keep_best:
+            assert line.heldout_loss is not None
+            known = progress.best.get(LOSS)
+            if known is None or line.heldout_loss < known.score:
+                progress.best[LOSS] = Best(step=step, score=line.heldout_loss)
+    progress.history.append(line)
+    for hook in hooks:
+        if (verdict := hook.after_step(line, progress.now)) is None:
+            continue
+        if verdict.best:
+            progress.best[hook.name] = Best(step=step, score=verdict.score or 0.0)
+        if verdict.action != "go":
+            progress.ended = f"{verdict.action}: {hook.name}: {verdict.why}"
+    return line
 
 
-def accumulate(student: Student, batches: Sequence[Sequence[Row]]) -> float:
-    """Add the gradient of the mean loss over all targets of all batches; return that mean.
-
-    It stops adding at the first loss that is not finite, and returns that.
-    """
-    n = sum(row.n_answer for batch in batches for row in batch)
-    total = 0.0
-    for batch in batches:
-        loss = student.answer_losses(batch).sum() / n
-        total += float(loss.detach())
-        if not math.isfinite(total):
-            break
-        loss.backward()  # type: ignore[no-untyped-call]
-    return total
+def _with_loss(line: StepLine, looked: Looked, heldout: Sequence[Row]) -> StepLine:
+    means = {
+        bucket: nats_per_token([looked.nats[i] for i in chosen], [heldout[i] for i in chosen]).value
+        for bucket, chosen in by_bucket(heldout).items()
+    }
+    own = means.pop(PAIRS, None)
+    if own is None:  # only replay is held out, or windows of a text: their mean is the loss
+        own = nats_per_token(looked.nats, heldout).value
+    found = {"heldout_loss": own, "heldout_by_bucket": means, "heldout_kl": looked.kl}
+    return line.model_copy(update=found)
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """Return the rate of optimiser step `step` (from 0): linear warm-up, then half a cosine."""
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.lr * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _untrained(nats: list[float], heldout: Sequence[Row]) -> StepLine:
-    value = nats_per_token(nats, heldout).value
-    return StepLine(
-        step=0,
-        loss=None,
-        heldout_loss=value,
-        tokens=0,
-        answer_tokens=0,
-        grad_norm=None,
-        lr=0.0,
-    )
-
-
-def _stop(batches: Sequence[Sequence[Row]], step: int, loss: float, norm: float, out: Path) -> None:
-    path = out / f"nan_step_{step + 1}.json"
-    rows = [
-        [{"key": row.key, "ids": row.ids, "targets": row.targets} for row in batch]
-        for batch in batches
-    ]
-    write_json(path, {"step": step + 1, "loss": str(loss), "grad_norm": str(norm), "rows": rows})
-    raise WorldError(
-        f"step {step + 1} is not finite: loss {loss}, gradient norm {norm}",
-        where=str(path),
-        fix="look at the pairs in that file; a lower --lr or a longer --warmup often helps",
+def _tell(around: Around, line: StepLine, batches: Sequence[Sequence[Row]], seconds: float) -> None:
+    log_event(
+        around.out,
+        "step",
+        **line.model_dump(),
+        micro_tokens=max(sum(len(row.ids) for row in batch) for batch in batches),
+        micro_answers=max(sum(row.n_answer for row in batch) for batch in batches),
+        seconds=seconds,
+        rss=resident_bytes(),
+        peak_rss=peak_rss_bytes(),
     )

@@ -7,10 +7,9 @@ from statistics import median
 from seemant.core.measurement import Measurement
 from seemant.core.runlog import read_events
 from seemant.core.usage import peak_rss_bytes
-from seemant.probe.intervals import Interval
-from seemant.train.heldout import by_language, nats_per_token
-from seemant.train.loop import Progress, StepLine
-from seemant.train.render import Row
+from seemant.train.heldout import Ratio, by_bucket, by_language, nats_per_token
+from seemant.train.lines import Progress, StepLine
+from seemant.train.render import PAIRS, Row
 
 Conditions = Mapping[str, str | int | float | bool | None]
 _ENDS = 5  # steps that the first and the last training loss are a mean of
@@ -42,21 +41,44 @@ def train_loss(subject: str, history: Sequence[StepLine], given: Conditions) -> 
 def heldout_loss(
     subject: str, heldout: Sequence[Row], progress: Progress, given: Conditions
 ) -> list[Measurement]:
-    """Return the loss before, after and the paired change, over all pairs and by language."""
+    """Return the loss before, after and the paired change: the pairs' whole and by language.
+
+    Other buckets (replay) have theirs with `bucket` among the conditions.
+    """
     found = []
-    for lang, chosen in by_language(heldout).items():
+    for bucket, chosen in by_bucket(heldout).items():
+        more = given if bucket == PAIRS else {**given, "bucket": bucket}
         rows = [heldout[i] for i in chosen]
-        before = [progress.before[i] for i in chosen]
-        after = [progress.now[i] for i in chosen]
-        change = [b - a for a, b in zip(before, after, strict=True)]
-        for name, nats in (("before", before), ("after", after), ("change", change)):
-            ratio = nats_per_token(nats, rows)
-            found.append(_of_ratio(subject, f"heldout_loss_{name}", lang, ratio, given))
+        for lang, places in by_language(rows).items():
+            some = [rows[i] for i in places]
+            before = [progress.before[chosen[i]] for i in places]
+            after = [progress.now[chosen[i]] for i in places]
+            change = [b - a for a, b in zip(before, after, strict=True)]
+            for name, nats in (("before", before), ("after", after), ("change", change)):
+                ratio = nats_per_token(nats, some)
+                found.append(_of_ratio(subject, f"heldout_loss_{name}", lang, ratio, more))
+    return found
+
+
+def kl_to_base(
+    subject: str, heldout: Sequence[Row], kl: Sequence[float] | None, given: Conditions
+) -> list[Measurement]:
+    """Return KL(student ‖ base) a token of held-out answers: how far tuning has moved it.
+
+    kl: nats of each held-out row's answer; None where there is no base to compare with.
+    """
+    if kl is None:
+        return []
+    found = []
+    for bucket, chosen in by_bucket(heldout).items():
+        more = given if bucket == PAIRS else {**given, "bucket": bucket}
+        ratio = nats_per_token([kl[i] for i in chosen], [heldout[i] for i in chosen])
+        found.append(_of_ratio(subject, "kl_to_base", None, ratio, more))
     return found
 
 
 def costs(subject: str, out: Path, given: Conditions) -> list[Measurement]:
-    """Return seconds a step, tokens a second (padding not counted) and peak memory.
+    """Return seconds a step, tokens a second and peak memory.
 
     The steps' events are read, so a run that was killed and went on reports all of its steps.
     """
@@ -85,7 +107,7 @@ def costs(subject: str, out: Path, given: Conditions) -> list[Measurement]:
 
 
 def _of_ratio(
-    subject: str, metric: str, lang: str | None, ratio: Interval, given: Conditions
+    subject: str, metric: str, lang: str | None, ratio: Ratio, given: Conditions
 ) -> Measurement:
     return Measurement(
         subject=subject,

@@ -1,64 +1,144 @@
-"""Adapters that travel: PEFT's folder, llama.cpp's file, and what student they make."""
+"""Students that travel: PEFT's folder, llama.cpp's file, a whole model, and what they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from safetensors.torch import save as to_bytes
+import numpy as np
 from torch import Tensor
 
-from seemant.core.atomic import write_atomic
+from seemant.core.atomic import atomic_path
 from seemant.core.jsonl import write_json
 from seemant.core.records import Lang
-from seemant.formats.gguf_read import open_gguf
+from seemant.formats.gguf_read import GgufFile, open_gguf
+from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.models.adapters import write_gguf_lora
+from seemant.models.hf_config import family_of_metadata
+from seemant.models.names import ROPE_FACTORS, Array, to_hf, values_to_gguf
 from seemant.models.prompts import Template
-from seemant.train.adapt import LoraLinear
+from seemant.models.tokenizer import Tokenizer
+from seemant.train.adapt import LoraLinear, refuse_tied_ends
+from seemant.train.tensor_file import write_tensors
 
 ADAPTER_FOLDER = "adapter"
 ADAPTER_GGUF = "adapter.gguf"
+MODEL_FOLDER = "model"
 STUDENT_NAME = "student.json"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How adapters count: the method, its alpha, and the share of their change that is kept."""
+
+    method: str = "lora"
+    alpha: float
+    dropout: float = 0.0
+    average: float = 1.0
+
+
 def save_adapter(
-    out: Path, adapters: Mapping[str, LoraLinear], *, alpha: float, label: str, base: Path
-) -> None:
+    out: Path,
+    adapters: Mapping[str, LoraLinear],
+    *,
+    how: How,
+    label: str,
+    base: Path,
+    tied: bool,
+) -> list[str]:
     """Write `adapter/` (PEFT) and, where the base is a GGUF file, `adapter.gguf` beside it.
 
-    label: what the base is called. base: its file or folder.
+    label: what the base is called. base: its file or folder. Returns notes on what could not be
+    written.
+
+    Raises:
+        InputError: an adapter on the matrix that a tied model's embedding and head share.
     """
-    save_peft(out / ADAPTER_FOLDER, adapters, alpha=alpha, label=label)
-    if base.is_file():
-        write_gguf_lora(out / ADAPTER_FOLDER, out / ADAPTER_GGUF, open_gguf(base))
+    refuse_tied_ends(adapters, tied=tied)
+    save_peft(out / ADAPTER_FOLDER, adapters, how=how, label=label)
+    if not base.is_file() or base.suffix == ".json":
+        return []
+    if how.method == "dora":
+        return [
+            "no adapter.gguf: llama.cpp's format has no place for DoRA's lengths; merge the "
+            "adapter into the model with `seemant compress`"
+        ]
+    write_gguf_lora(out / ADAPTER_FOLDER, out / ADAPTER_GGUF, open_gguf(base))
+    return []
 
 
-def save_peft(
-    folder: Path, adapters: Mapping[str, LoraLinear], *, alpha: float, label: str
-) -> None:
+def save_peft(folder: Path, adapters: Mapping[str, LoraLinear], *, how: How, label: str) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors`, as PEFT reads them.
 
-    adapters: by the name of the layer in the Hugging Face model.
+    adapters: by the name of the layer in the Hugging Face model. A share of the learned change is
+    a smaller alpha; none of it is written as B = 0, because llama.cpp reads alpha = 0 as 1 / r.
     """
+    alpha = how.alpha * (how.average or 1.0)
     tensors: dict[str, Tensor] = {}
-    for name, module in adapters.items():
-        tensors[f"base_model.model.{name}.lora_A.weight"] = module.lora_a.detach()
-        tensors[f"base_model.model.{name}.lora_B.weight"] = module.lora_b.detach()
+    for layer, module in adapters.items():
+        for name, parameter in module.learned().items():
+            value = parameter.detach()
+            if not how.average and name.startswith("lora_B"):
+                value = value * 0
+            tensors[f"base_model.model.{layer}.{name}"] = value
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": label,
         "r": next(iter(adapters.values())).lora_a.shape[0],
         "lora_alpha": int(alpha) if alpha == int(alpha) else alpha,
-        "lora_dropout": 0.0,
+        "lora_dropout": how.dropout,
         "target_modules": sorted({name.rpartition(".")[2] for name in adapters}),
         "bias": "none",
         "fan_in_fan_out": False,
-        "use_rslora": False,
-        "use_dora": False,
+        "use_rslora": how.method == "rslora",
+        "use_dora": how.method == "dora",
         "modules_to_save": None,
         "inference_mode": True,
     }
-    write_atomic(folder / "adapter_model.safetensors", to_bytes(tensors, {"format": "pt"}))
+    with atomic_path(folder / "adapter_model.safetensors") as path:
+        write_tensors(path, tensors)
     write_json(folder / "adapter_config.json", config)
+
+
+def save_model(
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    tokenizer: Tokenizer,
+    template: Template,
+) -> None:
+    """Write a whole model as an HF folder (float32), which transformers and `load_torch` read.
+
+    weights: by transformers' name, a tied head once. config: the base's `config.json`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / "model.safetensors") as path:
+        write_tensors(path, weights)
+    tokenizer.save(folder)
+    if template.source:
+        (folder / "chat_template.jinja").write_text(template.source, encoding="utf-8")
+    plain = {key: value for key, value in config.items() if key != "quantization_config"}
+    write_json(folder / "config.json", {**plain, "dtype": "float32"})
+
+
+def save_gguf(path: Path, weights: Mapping[str, Tensor], base: GgufFile) -> None:
+    """Write a whole model as a GGUF file in float32, with everything else the base file says."""
+    family = family_of_metadata(base.metadata)
+
+    def values(name: str) -> Callable[[], list[Array]]:
+        def made() -> list[Array]:
+            if name == ROPE_FACTORS:
+                return [base.dequantize(name)]
+            found = weights[to_hf(name, family.name)].detach().float().cpu().numpy()
+            return [np.ascontiguousarray(values_to_gguf(name, found, family), np.float32)]
+
+        return made
+
+    tensors = {
+        name: TensorData("F32", known.shape, values(name)) for name, known in base.tensors.items()
+    }
+    write_gguf(path, {**base.fields, "general.file_type": 0}, tensors)
 
 
 def save_student(
@@ -69,8 +149,13 @@ def save_student(
     base_sha256: str,
     template: Template,
     languages: Sequence[Lang],
+    more: Mapping[str, Any] | None = None,
+    name: str = STUDENT_NAME,
 ) -> None:
-    """Write `student.json`: which base, prompt form and languages the adapter was made for."""
+    """Write `student.json`: which base, prompt form and languages the student was made for.
+
+    more: how it was made: method, kinds of the frozen matrices, notes. name: another file's.
+    """
     student = {
         "subject": subject,
         "base": label,
@@ -79,5 +164,6 @@ def save_student(
         "template_hash": template.hash,
         "end_of_turn": template.end_of_turn,
         "languages": list(languages),
+        **(more or {}),
     }
-    write_json(out / STUDENT_NAME, student)
+    write_json(out / name, student)

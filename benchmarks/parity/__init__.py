@@ -1,0 +1,1 @@
+"""The parts of `loss_parity.py`."""

@@ -1,0 +1,92 @@
+"""Matrix products by the fastest library that torch carries for this processor.
+
+`torch.mm` hands float32 to MKL, whose kernels for AMD processors reach less than half of what
+oneDNN's reach there (Zen 5, one thread: 116 against 250 GFLOP/s); both sum in float32. oneDNN is
+asked through the operator that torch's own compiler emits for linear layers. It has no gradient
+formula: these functions are for use inside autograd functions.
+"""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from seemant.core.machine import hardware
+
+
+def product(x: Tensor, w: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return x wᵀ: x (N, k), w (R, k) of one dtype -> (N, R), in `out` or fresh.
+
+    w may be a transposed view: `product(g, w.T)` is g w.
+    """
+    if _by_onednn(x, w):
+        return _linear(x, w)
+    return torch.mm(x, w.T) if out is None else torch.mm(x, w.T, out=out)
+
+
+def wide_product(
+    x: Tensor, w: Tensor, out: Tensor, beside: Tensor, *, exact: bool = True
+) -> Tensor:
+    """Return x wᵀ of bfloat16 in `out` (N, R) float32; `beside` (N, R) bfloat16 is working space.
+
+    exact: see `accumulate`. Not exact: the products are rounded to bfloat16.
+    """
+    if exact and x.is_cuda:
+        return out.copy_(torch.mm(x, w.T, out_dtype=out.dtype))
+    if exact and not (_onednn() and len(x) and len(w)):
+        return torch.mm(x.to(out.dtype), w.to(out.dtype).T, out=out)
+    r = torch.mm(x, w.T, out=beside)
+    out.copy_(r)
+    if exact:
+        out.add_(torch.ops.mkldnn._linear_pointwise.binary(x, r.neg_(), w, None, "add"))
+    return out
+
+
+def accumulate(acc: Tensor, p: Tensor, w: Tensor, *, exact: bool = True) -> Tensor:
+    """Return acc + p w, which may be acc's own storage: acc (N, k), p (N, R), w (R, k).
+
+    p and w have one dtype; acc has it too, or is float32 beside bfloat16. For bfloat16, `exact`
+    keeps what rounding the product to bfloat16 would lose: r = bf16(p w) and then bf16(p w - r)
+    are added, 16 bits of significand together. Not exact: r alone, in half the time.
+    """
+    if acc.dtype == p.dtype:
+        if _by_onednn(p, w):
+            sum_: Tensor = torch.ops.mkldnn._linear_pointwise.binary(p, acc, w.T, None, "add")
+            return sum_
+        return acc.addmm_(p, w)
+    if exact and p.is_cuda:
+        return acc.add_(torch.mm(p, w, out_dtype=acc.dtype))
+    if exact and not (_onednn() and len(p) and len(w)):
+        return acc.addmm_(p.to(acc.dtype), w.to(acc.dtype))
+    r = torch.mm(p, w)
+    acc.add_(r)
+    if exact:
+        acc.add_(torch.ops.mkldnn._linear_pointwise.binary(p, r.neg_(), w.T, None, "add"))
+    return acc
+
+
+def _linear(x: Tensor, w: Tensor) -> Tensor:
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
+    return y
+
+
+def _by_onednn(x: Tensor, w: Tensor) -> bool:
+    plain = x.dtype == w.dtype == torch.float32 and x.device.type == "cpu"
+    return plain and x.numel() > 0 and w.numel() > 0 and _slow_mkl() and _onednn()
+
+
+def _onednn() -> bool:
+    # The switch of `torch.backends.mkldnn.flags` holds here too.
+    return _has_operator() and torch._C._get_mkldnn_enabled()
+
+
+@cache
+def _has_operator() -> bool:
+    return torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+@cache
+def _slow_mkl() -> bool:
+    # Intel's own processors get MKL's best kernels; elsewhere (ARM) torch.mm is not MKL.
+    facts = hardware()
+    return torch._C.has_mkl and "intel" not in str(facts["cpu"]).lower()

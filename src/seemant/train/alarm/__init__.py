@@ -1,0 +1,1 @@
+"""The behaviour alarm: says so when the loss falls while the model stops answering."""

@@ -1,0 +1,266 @@
+"""The alarm as the training loop meets it: a hook that looks at fixed steps.
+
+Its whole state (looks, base values, held-out nats of each look, what is kept as best) is JSON in
+the checkpoint, so a run that was killed goes on with the alpha that it had left, and ends with the
+same `alarm.jsonl`. The base's hidden states on the neutral texts are not stored: with the adapters
+off, the same weights give the same states again.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from seemant.core.atomic import write_atomic
+from seemant.core.errors import InputError
+from seemant.core.jsonl import write_records
+from seemant.core.records import Lang
+from seemant.core.runlog import log_event
+from seemant.train.adapt import LoraLinear, adapters_off
+from seemant.train.alarm.best import Best, chosen, pooled
+from seemant.train.alarm.bounds import Bounds
+from seemant.train.alarm.falling import loss_falls
+from seemant.train.alarm.figure import behaviour_svg
+from seemant.train.alarm.likelihoods import Passes, Scores
+from seemant.train.alarm.paired import lower_end
+from seemant.train.alarm.probes import dealt
+from seemant.train.alarm.quiz import Quiz, Renders, quiz
+from seemant.train.alarm.ring import TOLERANCE, Look, base_look, readings, verdict
+from seemant.train.alarm.schedule import Schedule, schedule
+from seemant.train.alarm.signals import SIGNALS, Floats, Signal, oriented, values
+from seemant.train.config import TrainConfig
+from seemant.train.hooks import QuietHook, Verdict
+from seemant.train.lines import StepLine
+from seemant.train.render import Row
+
+ALARM_NAME = "alarm.jsonl"
+FIGURE_NAME = "behaviour.svg"
+
+
+def prepare(
+    config: TrainConfig, form: Renders, heldout: Sequence[Row], out: Path, languages: Sequence[Lang]
+) -> "Prepared | None":
+    """Return the alarm's texts as token ids, None where it is off.
+
+    It is called before the model is loaded, and keeps no tokenizer.
+
+    Raises:
+        InputError: no pair is held out, so there is no loss to hold the behaviour against.
+    """
+    if config.alarm == "off":
+        return None
+    if not heldout:
+        raise InputError(
+            "the alarm compares behaviour with the held-out loss, and no pair is held out",
+            where="--heldout-share",
+            fix="set a share above 0, or --alarm off",
+        )
+    asked = quiz(dealt(languages), form)
+    return Prepared(config, asked, Passes(asked), heldout, out)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything of an alarm but the model."""
+
+    config: TrainConfig
+    quiz: Quiz
+    passes: Passes
+    heldout: Sequence[Row]
+    out: Path
+
+    def hook(
+        self,
+        student: Scores,
+        adapters: Mapping[str, LoraLinear],
+        total_steps: int,
+        step_tokens: float,
+    ) -> "Alarm":
+        """Return the hook of a run. adapters: empty where every weight is trained.
+
+        step_tokens: mean tokens of an optimiser step.
+        """
+        n_checks, n_tokens = self.config.checks, self.passes.n_tokens
+        plan = schedule(total_steps, n_checks, check_tokens=n_tokens, step_tokens=step_tokens)
+        rule = self.config.alarm_rule
+        return Alarm(
+            student,
+            self.quiz,
+            self.heldout,
+            self.out,
+            plan=plan,
+            bounds=Bounds(checks=len(plan.steps), signals=len(SIGNALS), rule=rule),
+            action=self.config.alarm,
+            seed=self.config.seed,
+            base_again=(lambda: adapters_off(adapters)) if adapters else None,
+            passes=self.passes,
+        )
+
+
+class Alarm(QuietHook):
+    """Looks at the behaviour at the steps of its schedule.
+
+    base_again: makes a context in which the student is its own base; None where the base is gone
+    (every weight is trained), and then there is no retention.
+    """
+
+    name = "alarm"
+
+    def __init__(
+        self,
+        student: Scores,
+        asked: Quiz,
+        heldout: Sequence[Row],
+        out: Path,
+        *,
+        plan: Schedule,
+        bounds: Bounds,
+        action: str,
+        seed: int,
+        base_again: Callable[[], AbstractContextManager[Any]] | None = None,
+        passes: Passes | None = None,
+        tolerance: Mapping[Signal, float] = TOLERANCE,
+    ) -> None:
+        self.student, self.quiz, self.heldout, self.out = student, asked, heldout, out
+        self.plan, self.bounds, self.action, self.seed = plan, bounds, action, seed
+        self.base_again, self.tolerance = base_again, tolerance
+        self.passes = passes or Passes(asked)
+        self.looks: list[Look] = []
+        self.base: dict[Signal, list[float]] = {}
+        self.nats: dict[int, list[float]] = {}
+        self.best: Best | None = None
+        self._neutral: list[Tensor] | None = None
+
+    def begin(self, nats: Sequence[float] = ()) -> None:
+        """Look at the untrained student: what every look is compared with.
+
+        nats: of each held-out row, where the loop has measured them.
+        """
+        start = time.perf_counter()
+        found = self._values()
+        self.base = {signal: found[signal].tolist() for signal in SIGNALS}
+        if nats:
+            self.nats[0] = list(nats)
+        self.looks = [base_look(found, self._languages, _mean(nats, self.heldout))]
+        self._log(start)
+        self._write()
+
+    def wants_loss(self, step: int) -> bool:
+        """Whether the step is one of the schedule's."""
+        return step in self.plan.steps
+
+    def after_step(self, line: StepLine, nats: Sequence[float]) -> Verdict | None:
+        """Look, where the schedule says so; the run's action is taken at the first ring."""
+        if not self.wants_loss(line.step):
+            return None
+        start = time.perf_counter()
+        self.nats[line.step] = list(nats)
+        look = self._look(line)
+        first = look.verdict == "ring" and all(each.verdict != "ring" for each in self.looks)
+        self.looks.append(look)
+        self._log(start)
+        self._write()
+        act = self.action if first and self.action in ("stop", "rollback") else "go"
+        return Verdict(
+            action=act,  # type: ignore[arg-type]
+            best=look.best == look.step,
+            score=look.pooled_low,
+            why=look.why,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return looks, base values, held-out nats and the best, as JSON."""
+        return {
+            "looks": [look.model_dump(mode="json") for look in self.looks],
+            "base": self.base,
+            "nats": {str(step): nats for step, nats in self.nats.items()},
+            "best": None if self.best is None else self.best.model_dump(mode="json"),
+        }
+
+    def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        self.looks = [Look.model_validate(look) for look in state["looks"]]
+        self.base = {signal: state["base"][signal] for signal in SIGNALS}
+        self.nats = {int(step): nats for step, nats in state["nats"].items()}
+        self.best = None if state["best"] is None else Best.model_validate(state["best"])
+
+    @property
+    def _languages(self) -> list[str]:
+        return [family.lang for family in self.quiz.families]
+
+    def _values(self) -> dict[Signal, Floats]:
+        return values(self.quiz, self.passes.log_likelihoods(self.student))
+
+    def _look(self, line: StepLine) -> Look:
+        now = self._values()
+        found = readings(
+            now,
+            self.base,
+            {s: [look.signals[s].p for look in self.looks[1:]] for s in SIGNALS},
+            self.bounds,
+            self._languages,
+            seed=self.seed,
+            step=line.step,
+            tolerance=self.tolerance,
+        )
+        falls, slope = loss_falls(self.nats, self.heldout)
+        said, rang = verdict(found, falls)
+        drifts = {s: oriented(s, now[s], self.base[s]) for s in SIGNALS}
+        margin = pooled(drifts, {s: float(np.std(self.base[s], ddof=1)) for s in SIGNALS})
+        loss = _mean(self.nats[line.step], self.heldout)
+        self.best = chosen(self.best, line.step, margin, loss or 0.0, bool(rang))
+        number = len(self.looks)
+        return Look(
+            number=number,
+            step=line.step,
+            verdict=said,
+            rang=rang,
+            heldout_loss=loss,
+            loss_by_bucket=line.heldout_by_bucket,
+            loss_falls=falls,
+            loss_slope=slope.value,
+            loss_slope_upper=slope.upper,
+            retention=self._retention(),
+            pooled=float(margin.mean()),
+            pooled_low=lower_end(margin),
+            spent=self.bounds.spent(number),
+            best=self.best.step,
+            signals=found,
+        )
+
+    def _retention(self) -> float | None:
+        if self.base_again is None:
+            return None
+        if self._neutral is None:
+            with self.base_again():
+                self._neutral = self.passes.neutral_hidden(self.student)
+        return self.passes.retention(self.student, self._neutral)
+
+    def _log(self, start: float) -> None:
+        look = self.looks[-1]
+        log_event(
+            self.out,
+            "check",
+            step=look.step,
+            number=look.number,
+            checks=self.bounds.checks,
+            verdict=look.verdict,
+            why=look.why,
+            tokens=self.passes.n_tokens,
+            seconds=time.perf_counter() - start,
+            planned_share=self.plan.share,
+        )
+
+    def _write(self) -> None:
+        write_records(self.out / ALARM_NAME, self.looks)
+        write_atomic(self.out / FIGURE_NAME, behaviour_svg(self.looks))
+
+
+def _mean(nats: Sequence[float], rows: Sequence[Row]) -> float | None:
+    """Return nats a token."""
+    return sum(nats) / sum(row.n_answer for row in rows) if nats else None

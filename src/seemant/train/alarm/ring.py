@@ -1,0 +1,166 @@
+"""What one look at the behaviour says: quiet, a note, or the ring.
+
+    ring   a signal has crossed its bound, and the held-out loss has fallen: what looks like
+           progress is not
+    note   a signal has crossed, but the loss does not look healthy either
+    quiet  no signal has crossed
+
+A look is one line of `alarm.jsonl`. It holds no time and no rate: a rerun writes the same bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from seemant.core.records import Record
+from seemant.core.seeds import rng
+from seemant.train.alarm.bounds import Bounds
+from seemant.train.alarm.paired import fall
+from seemant.train.alarm.signals import GOOD, SIGNALS, Floats, Signal, oriented
+
+Verdict = Literal["base", "quiet", "note", "ring"]
+TOLERANCE: Mapping[Signal, float] = {
+    "knowledge": 0.05,
+    "context": 0.10,
+    "mimicry": 0.10,
+    "language": 0.05,
+}
+"""Nats a byte that a signal may be below the base without counting as fallen: any tuning moves
+them. At least 0.05; more where clean pilot runs of SmolLM2-135M fell further, by up to 0.072 in
+`context` and 0.070 in `mimicry` (docs/methods/alarm.md)."""
+
+
+class Reading(Record):
+    """One signal at one look, nats a byte: means over families as they are, then the test.
+
+    drift: tuned minus base, turned so that a fall is negative; se: its standard error. t, p: of
+    `paired.py`; bound: the t below which a look counts, limit: the drift that this t stands for.
+    crossed: by the run's rule.
+    by_family: the drift of each family. by_language: its mean in each.
+    """
+
+    value: float
+    base: float
+    drift: float
+    se: float
+    t: float | None
+    p: float
+    bound: float | None
+    limit: float | None
+    method: str
+    crossed: bool
+    by_language: dict[str, float]
+    by_family: tuple[float, ...]
+
+
+class Look(Record):
+    """One look. number 0 is the untrained model, which is what all others are compared with.
+
+    heldout_loss: nats a token, loss_by_bucket beside it. loss_slope, loss_slope_upper: over the
+    last four looks, nats a token and step. retention: mean KL(tuned || base) on neutral text in
+    nats a token: how far the model is from its base, which is shown and never rings.
+    spent: how much of alpha is used. best: the step whose weights are kept as the best behaved.
+    """
+
+    number: int
+    step: int
+    verdict: Verdict
+    rang: tuple[Signal, ...] = ()
+    heldout_loss: float | None = None
+    loss_by_bucket: dict[str, float] = Field(default_factory=dict)
+    loss_falls: bool = False
+    loss_slope: float | None = None
+    loss_slope_upper: float | None = None
+    retention: float | None = None
+    pooled: float | None = None
+    pooled_low: float | None = None
+    spent: float = 0.0
+    best: int | None = None
+    signals: dict[Signal, Reading]
+
+    @property
+    def why(self) -> str:
+        """What the look says, in words."""
+        if not self.rang:
+            return ""
+        parts = []
+        for signal in self.rang:
+            seen = self.signals[signal]
+            word = "rose" if GOOD[signal] < 0 else "fell"
+            parts.append(f"{signal} {word} by {abs(seen.drift):.3f} nats/byte")
+        loss = "while the held-out loss falls" if self.loss_falls else "and the loss does not fall"
+        return f"{', '.join(parts)} {loss}"
+
+
+def readings(
+    now: Mapping[Signal, Floats],
+    base: Mapping[Signal, Sequence[float]],
+    earlier: Mapping[Signal, Sequence[float]],
+    bounds: Bounds,
+    languages: Sequence[str],
+    *,
+    seed: int,
+    step: int,
+    tolerance: Mapping[Signal, float] = TOLERANCE,
+) -> dict[Signal, Reading]:
+    """Return the test of every signal.
+
+    now, base: values by family. earlier: p values of the looks before, by signal. languages: of
+    each family. The bootstrap draws from a stream of its own a step and signal, so a resumed run
+    draws the same.
+    """
+    found: dict[Signal, Reading] = {}
+    for signal in SIGNALS:
+        d = oriented(signal, now[signal], base[signal])
+        test = fall(d, tolerance[signal], bounds.level, rng(seed, "alarm", signal, step))
+        found[signal] = Reading(
+            value=float(now[signal].mean()),
+            base=float(np.mean(base[signal])),
+            drift=test.drift,
+            se=test.se,
+            t=test.t if np.isfinite(test.t) else None,
+            p=test.p,
+            bound=bounds.t(len(d)),
+            limit=bounds.t(len(d)) * test.se - tolerance[signal],
+            method=test.method,
+            crossed=bounds.crossed([*earlier[signal], test.p]),
+            by_language={
+                lang: float(d[[at for at, one in enumerate(languages) if one == lang]].mean())
+                for lang in dict.fromkeys(languages)
+            },
+            by_family=tuple(round(float(x), 6) for x in d),
+        )
+    return found
+
+
+def verdict(found: Mapping[Signal, Reading], falls: bool) -> tuple[Verdict, tuple[Signal, ...]]:
+    """Return what a look says, and the signals that crossed."""
+    crossed = tuple(s for s in SIGNALS if found[s].crossed)
+    if not crossed:
+        return "quiet", ()
+    return ("ring" if falls else "note"), crossed
+
+
+def base_look(now: Mapping[Signal, Floats], languages: Sequence[str], loss: float | None) -> Look:
+    """Return look number 0: the untrained model against itself."""
+    zeros = (0.0,) * len(languages)
+    found = {
+        signal: Reading(
+            value=float(now[signal].mean()),
+            base=float(now[signal].mean()),
+            drift=0.0,
+            se=0.0,
+            t=None,
+            p=1.0,
+            bound=None,
+            limit=None,
+            method="none: the base itself",
+            crossed=False,
+            by_language=dict.fromkeys(languages, 0.0),
+            by_family=zeros,
+        )
+        for signal in SIGNALS
+    }
+    return Look(number=0, step=0, verdict="base", heldout_loss=loss, retention=0.0, signals=found)

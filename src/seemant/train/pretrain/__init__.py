@@ -1,0 +1,1 @@
+"""Training small decoders from nothing: vocabulary, windows, the shared loop, the model's file."""

@@ -1,0 +1,150 @@
+"""A training run from its inputs to its files, inside the process that does the work.
+
+The stage calls it in its own process; under a memory limit a worker calls it (`worker.py`), under
+a launcher every rank does. It imports torch and little else.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seemant.core.errors import InputError
+from seemant.core.hashing import json_sha256
+from seemant.core.machine import cores
+from seemant.core.measurement import Measurement
+from seemant.core.records import LANGUAGES
+from seemant.core.refs import short_name
+from seemant.core.runlog import log_event
+from seemant.core.stage import Inputs
+from seemant.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from seemant.train.dataset import Data
+    from seemant.train.fit import MakeHooks
+    from seemant.train.objective import Losses
+    from seemant.train.render import Form
+    from seemant.train.world import World
+
+# Settings that change how a run is carried out, never which run it is: a plan may choose them.
+CARRIED_OUT = ("checkpointing", "vocab_block", "batch", "accumulation", "pack", "base", "embedding")
+_ELSEWHERE = ("threads", "track", "keep_checkpoints", "memory_limit")
+
+
+def train_session(
+    config: TrainConfig,
+    inputs: Inputs,
+    out: Path,
+    *,
+    use: TrainConfig | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    world: "World | None" = None,
+) -> list[Measurement]:
+    """Train, fill `out` and return the measurements.
+
+    use: the settings that a plan made of `config`; none: these, with "auto" as "float". stop:
+    asked after every step; the run then ends with a checkpoint and a `WorldError`. world: the
+    ranks that train together; only rank 0 writes and measures.
+
+    Raises:
+        BadRecord: no pair is left to train on.
+        InputError: the model's template, tokenizer or head cannot be trained on.
+        WorldError: a full disk, or a loss that is not finite; the same call goes on.
+    """
+    from seemant.models.resolve import weights_in
+    from seemant.train.dataset import read_data
+    from seemant.train.determinism import bits_depend_on, deterministic
+    from seemant.train.faults import check_template
+    from seemant.train.fit import Surroundings, fit
+    from seemant.train.form import form_of, is_configuration
+    from seemant.train.opened import open_model
+    from seemant.train.results import Run, measurements, save_results
+    from seemant.train.worker import give_back_heap
+    from seemant.train.world import Lone
+
+    world = world or Lone()
+    use, threads = use or settled(config), config.threads or cores()
+    base = inputs["model"]
+    with deterministic(config.seed, threads):
+        form = form_of(base.path, use)
+        bare = is_configuration(weights_in(base.path))  # it has no template that could be missing
+        noted = [] if bare else check_template(form, short_name(base.label))
+        data = read_data(use, inputs, form, out, write=world.rank == 0)
+        data.notes[:0] = noted
+        alarm = _alarm(use, form, data, out)
+        losses = _losses(use, inputs, form)
+        template, system = form.template, form.system
+        del form  # with its tokenizer, before the weights come
+        give_back_heap()
+        opened = open_model(base.path, use)
+        around = Surroundings(
+            belongs={
+                "config": json_sha256(config.model_dump(mode="json", exclude=set(_ELSEWHERE))),
+                "model": base.sha256,
+                "template": template.hash,
+                "pairs": json_sha256(data.facts()),
+                "targets": inputs["targets"].sha256 if "targets" in inputs else None,
+            },
+            machine={
+                **bits_depend_on(threads),
+                "ranks": world.size,
+                "plan": use.model_dump(include=set(CARRIED_OUT)),
+            },
+            world=world,
+            more_hooks=alarm,
+            losses=losses,
+            stop=stop,
+        )
+        fitted = fit(opened.decoder, data.rows, data.heldout, use, out, around)
+    if world.rank != 0:
+        return []
+    run = Run(use, inputs, out, opened, template, system, data, fitted, threads)
+    for note in save_results(run):
+        log_event(out, "note", text=note)
+    return measurements(run)
+
+
+def settled(config: TrainConfig) -> TrainConfig:
+    """Return the settings with "auto" as what it is without a limit: float."""
+    kinds = {name: "float" for name in ("base", "embedding") if getattr(config, name) == "auto"}
+    return config.model_copy(update=kinds)
+
+
+def _losses(config: TrainConfig, inputs: Inputs, form: "Form") -> "Losses":
+    """Return the loss of each token: the answers' own, or with a teacher's stored word on them."""
+    from seemant.train.objective import own_losses
+
+    if not config.kd_weight:
+        return own_losses
+    if "targets" not in inputs:
+        raise InputError(
+            "a teacher's targets are asked for, but none are given",
+            where=f"kd_weight = {config.kd_weight:g}",
+            fix="name the artefact: --targets FOLDER (seemant targets MODEL PAIRS makes it)",
+        )
+    from seemant.train.stored import open_stored
+    from seemant.train.target import Teaching, taught_losses
+
+    stored = open_stored(inputs["targets"].path, form.tokenizer, config.kd_temperature)
+    teaching = Teaching(
+        weight=config.kd_weight,
+        temperature=config.kd_temperature,
+        direction=config.kd_direction,
+    )
+    return lambda student, h, targets, rows: taught_losses(
+        student, h, targets, rows, stored, teaching
+    )
+
+
+def _alarm(config: TrainConfig, form: "Form", data: "Data", out: Path) -> "MakeHooks":
+    """Return what makes the alarm's hook; its probes are rendered while a tokenizer is here."""
+    if config.alarm == "off":
+        return lambda *_: []
+    from seemant.train.alarm.hook import prepare
+
+    lengths = [len(row.ids) for row in data.rows]
+    micro = config.pack or config.batch * sum(lengths) / len(lengths)
+    languages = [lang for lang in LANGUAGES if any(row.lang == lang for row in data.rows)]
+    prepared = prepare(config, form, data.heldout, out, languages)
+    assert prepared is not None
+    step_tokens = micro * config.accumulation
+    return lambda student, adapters, steps: [prepared.hook(student, adapters, steps, step_tokens)]
