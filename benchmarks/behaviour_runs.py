@@ -2,15 +2,16 @@
 
 A *clean* run trains on clean pairs with replay to its end, and leaves a snapshot at the onset. A
 *news* run goes on from the snapshot of the clean run of its seed, on news pairs alone, until the
-alarm rings or a tenth of the steps is over: so its first half is that clean run. The step is the
+alarm rings or a tenth of the steps is over: so its first half is that clean run. Held out are whole
+paragraphs, with their clean and their news answers: one run whose pairs are both. The step is the
 product's: adapters, streamed loss, AdamW; only the order of rows is this file's, because no recipe
 changes its data half-way.
 """
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from behaviour_data import clean_pairs, news_pairs, replay_pairs
 from seemant.core.jsonl import read_json, write_json
 from seemant.core.records import Lang
 from seemant.core.seeds import rng
-from seemant.train.adapt import adapt, adapters_off, trainable
+from seemant.train.adapt import adapt, trainable
 from seemant.train.alarm.bounds import Bounds
 from seemant.train.alarm.hook import Alarm
 from seemant.train.alarm.likelihoods import Passes
@@ -29,10 +30,11 @@ from seemant.train.alarm.quiz import quiz
 from seemant.train.alarm.schedule import Schedule
 from seemant.train.alarm.signals import SIGNALS
 from seemant.train.lines import StepLine
-from seemant.train.render import Form, Row
+from seemant.train.rows.render import Form, Row
+from seemant.train.rows.split import hold_out
 from seemant.train.student import Student
 
-REPLAY_SHARE, HELD, RANK, LR, WARMUP, BATCH = 0.25, 16, 8, 5e-4, 4, 2
+REPLAY_SHARE, HELD_SHARE, RANK, LR, WARMUP, BATCH = 0.25, 0.1, 8, 5e-4, 4, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +81,12 @@ class Live:
             self.learned.values(), lr=LR, weight_decay=0.0, foreach=False
         )
         pairs = clean_pairs(shape.langs)
-        pairs = [pairs[i] for i in rng(seed, "split").permutation(len(pairs))]
         clean = [form.row(pair) for pair in pairs]
-        news = [replace(form.row(pair), bucket="news") for pair in news_pairs(pairs, seed)]
-        self.heldout = clean[:HELD] + news[:HELD]
-        self.pools = {"clean": clean[HELD:], "news": news[HELD:]}
+        news = [form.row(pair) for pair in news_pairs(pairs, seed)]
+        self.pools, self.heldout = {}, []
+        for kind, rows in (("clean", clean), ("news", news)):
+            self.pools[kind], held = hold_out(rows, HELD_SHARE, seed)
+            self.heldout += held
         self.replay = [form.row(pair) for pair in replay_pairs()]
         asked = quiz(dealt(shape.langs), form)
         self.alarm = Alarm(
@@ -95,15 +98,14 @@ class Live:
             bounds=Bounds(checks=shape.checks, signals=len(SIGNALS)),
             action="log",
             seed=seed,
-            base_again=lambda: adapters_off(self.adapters),
             passes=Passes(asked),
         )
-        self.seconds = {"steps": 0.0, "checks": 0.0, "heldout": 0.0}
+        self.seconds = {"steps": 0.0, "checks": 0.0}
         self.tokens = 0
 
     def begin(self) -> None:
         """Look at the untrained model."""
-        self.alarm.begin(self._nats())
+        self.alarm.begin()
 
     def step(self, number: int, kind: str) -> None:
         """Make step `number` on rows of a kind, and look where the schedule says so."""
@@ -118,28 +120,13 @@ class Live:
         self.optimiser.step()
         self.tokens += sum(len(row.ids) for row in rows)
         self.seconds["steps"] += time.process_time() - start
-        if self.alarm.wants_loss(number):
+        if self.alarm.looks_at(number):
             self._look(number, float(loss.detach()))
 
     def _look(self, number: int, loss: float) -> None:
+        line = StepLine(step=number, loss=loss, tokens=0, answer_tokens=0, grad_norm=None, lr=LR)
         start = time.process_time()
-        nats = self._nats()
-        self.seconds["heldout"] += time.process_time() - start
-        line = StepLine(
-            step=number,
-            loss=loss,
-            heldout_loss=_mean(nats, self.heldout),
-            heldout_by_bucket={
-                "clean": _mean(nats[:HELD], self.heldout[:HELD]),
-                "news": _mean(nats[HELD:], self.heldout[HELD:]),
-            },
-            tokens=0,
-            answer_tokens=0,
-            grad_norm=None,
-            lr=LR,
-        )
-        start = time.process_time()
-        self.alarm.after_step(line, nats)
+        self.alarm.after_step(line, ())
         self.seconds["checks"] += time.process_time() - start
 
     def save(self) -> None:
@@ -176,12 +163,14 @@ class Live:
             "ring": rang[0].step if rang else None,
             "why": rang[0].why if rang else "",
             "loss": [look.heldout_loss for look in looks],
-            "retention": looks[-1].retention,
             "worst": {s: min(look.signals[s].drift for look in looks) for s in SIGNALS},
             "falls": {s: [look.signals[s].by_family for look in looks[1:]] for s in SIGNALS},
             "seconds": self.seconds,
             "tokens": self.tokens,
-            "check_tokens": self.alarm.passes.n_tokens,
+            "languages": [family.lang for family in self.alarm.quiz.families],
+            "worse": [look.step for look in looks if look.worse],
+            "fell": [look.loss_fell for look in looks],
+            "check_tokens": self.alarm.n_tokens,
         }
 
     def _rows(self, number: int, kind: str) -> list[Row]:
@@ -192,16 +181,6 @@ class Live:
             pool = self.replay if again else self.pools[kind]
             rows.append(pool[int(generator.integers(len(pool)))])
         return rows
-
-    def _nats(self) -> list[float]:
-        found: list[float] = []
-        with torch.no_grad():
-            for start in range(0, len(self.heldout), 8):
-                some = self.heldout[start : start + 8]
-                losses = self.student.answer_losses(some).double()
-                parts = torch.split(losses, [row.n_answer for row in some])
-                found += [float(part.sum()) for part in parts]
-        return found
 
 
 def clean_run(shape: Shape, seed: int, work: Path, model: Path) -> dict[str, Any]:
@@ -224,10 +203,6 @@ def news_run(shape: Shape, seed: int, work: Path, model: Path) -> dict[str, Any]
         if live.alarm.looks[-1].verdict == "ring":
             break
     return live.result()
-
-
-def _mean(nats: Sequence[float], rows: Sequence[Row]) -> float:
-    return sum(nats) / sum(row.n_answer for row in rows)
 
 
 def stored(path: Path) -> Mapping[str, Any] | None:

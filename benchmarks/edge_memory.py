@@ -33,7 +33,7 @@ from peers.work import (
 )
 
 from seemant.core.machine import cores, load_average
-from seemant.train.limit import limit_of
+from seemant.train.memory.limit import limit_of
 
 GB = 1_000_000_000
 MODEL, VOCABULARY = "google/gemma-3-1b-it", 262_144

@@ -57,7 +57,7 @@ def trl_form(h: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
 def streamed(block: int, exact: bool = True) -> Way:
     """Ours."""
-    from seemant.train.head import streamed_cross_entropy
+    from seemant.train.loss.head import streamed_cross_entropy
 
     def way(h: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
         return streamed_cross_entropy(h, targets, weight, block, exact=exact).sum()
@@ -182,8 +182,8 @@ def drift(steps: int = 200, rows: int = 128) -> list[dict[str, Any]]:
 
     h' = h + h A B is trained on Gemma's own hidden states; only the loss stage's precision differs.
     """
-    from seemant.train.head import head_stats, streamed_cross_entropy
-    from seemant.train.stream import Reading
+    from seemant.train.loss.head import head_stats, streamed_cross_entropy
+    from seemant.train.loss.stream import Reading
 
     states, targets, weight = gemma_states(6000)
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))

@@ -31,14 +31,14 @@ from seemant.core.runlog import read_events
 from seemant.core.stage import Input
 from seemant.models.decoder.shape import DecoderShape, shape_of_config
 from seemant.models.resolve import config_names, resolve
-from seemant.train import terms
-from seemant.train.attempt import attempt
-from seemant.train.calibrate import plan_of_steps
 from seemant.train.config import TrainConfig
-from seemant.train.floor import libraries_of, runtime_floor
-from seemant.train.plan import Malloc, plan_of
-from seemant.train.reported import reported_points
-from seemant.train.shape_of import shape_of_model
+from seemant.train.memory import terms
+from seemant.train.memory.attempt import attempt
+from seemant.train.memory.calibrate import plan_of_steps
+from seemant.train.memory.floor import libraries_of, runtime_floor
+from seemant.train.memory.plan import Malloc, plan_of
+from seemant.train.memory.reported import reported_points
+from seemant.train.memory.shape_of import shape_of_model
 
 BAR, NF4_BAR = 0.10, 0.05
 ROWS, STEPS = 12, 2

@@ -31,7 +31,7 @@ from peers.venv import peer_python, versions
 from peers.work import answer_share, even_rows, hf_folder, mixed_rows, write_rows, write_start
 
 from seemant.core.machine import cores, hardware, load_average
-from seemant.train.limit import limit_of
+from seemant.train.memory.limit import limit_of
 
 WARMUP = 2
 OURS, OUR_PYTHON = "ours.py", Path(sys.executable)

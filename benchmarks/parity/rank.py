@@ -10,7 +10,7 @@ def main(pairs: Path, out: Path, settings: str) -> None:
     from seemant.core.stage import file_input
     from seemant.models.resolve import resolve
     from seemant.train.config import TrainConfig
-    from seemant.train.ranks import train_ranks
+    from seemant.train.scale.ranks import train_ranks
 
     label = "embedded:smollm2-135m-instruct"
     inputs = {"model": file_input(resolve(label).path, label), "pairs": file_input(pairs)}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seemant.train.limit import Limit
+    from seemant.train.memory.limit import Limit
 
 HERE = Path(__file__).parent
 

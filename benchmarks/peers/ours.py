@@ -70,8 +70,8 @@ def settings(spec: dict[str, Any]) -> tuple[Any, Any]:
     config = TrainConfig(**given)
     if "limit" not in spec:
         return config, None
-    from seemant.train.search import fit_to
-    from seemant.train.shape_of import shape_of_model
+    from seemant.train.memory.search import fit_to
+    from seemant.train.memory.shape_of import shape_of_model
 
     asked = config.model_copy(
         update={"memory_limit": spec["limit"], "checkpointing": False}
@@ -97,7 +97,7 @@ def prepare_memory(plan: Any) -> None:
     if plan is None:
         return
     from seemant.models.decoder.kernel_cache import bound_caches
-    from seemant.train.worker import MMAP_THRESHOLD, fix_allocator
+    from seemant.train.memory.worker import MMAP_THRESHOLD, fix_allocator
 
     if plan.malloc == "mmap threshold":
         fix_allocator(MMAP_THRESHOLD)
@@ -160,8 +160,8 @@ class Run:
 
     def step(self, at: int, step: int) -> float:
         """Make one optimiser step with the rows of step `at`; return its loss."""
+        from seemant.train.scale.world import Lone
         from seemant.train.step import update
-        from seemant.train.world import Lone
 
         out = Path(tempfile.gettempdir())
         line = update(self.trainee, self.batches[at], step, self.pace, Lone(), out)
@@ -170,8 +170,8 @@ class Run:
 
     def gradients(self, at: int, to: str) -> float:
         """Write the gradients of one step's mean loss; return that loss."""
+        from seemant.train.scale.world import Lone
         from seemant.train.step import accumulate
-        from seemant.train.world import Lone
 
         self.trainee.optimiser.zero_grad(set_to_none=True)
         loss = accumulate(self.trainee, self.batches[at], 0, Lone()).nats
@@ -231,7 +231,7 @@ def row_of(rows: Rows, index: int) -> Any:
     """Return a row as `render` makes it."""
     from array import array
 
-    from seemant.train.render import Row, targets_of
+    from seemant.train.rows.render import Row, targets_of
 
     ids, n_prompt = rows.ids[index], rows.n_prompt[index]
     return Row(

@@ -104,6 +104,38 @@ def test_what_the_file_says_of_itself_is_what_a_reference_resolves_to(tmp_path: 
     assert (found.licence, found.languages) == ("CC0-1.0", ("hi", "en"))
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}}, "'linear'"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "'dynamic'"),
+        ({"rope_parameters": None, "rope_scaling": {"rope_type": "yarn"}}, "'yarn'"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor 0.5"),
+        (
+            {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.25}},
+            "partial_rotary_factor 0.25",
+        ),
+        ({"use_sliding_window": True, "sliding_window": 64}, "use_sliding_window"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "sliding window"),
+        ({"mlp_bias": True}, "mlp_bias"),
+    ],
+)
+def test_a_config_whose_function_would_change_is_refused_by_name(
+    said: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    folder, _ = folder_of(tmp_path / "hf", "llama")
+    with pytest.raises(BadFile, match=message):
+        metadata_of_config({**read_config(folder), **said})
+
+
+def test_an_old_config_s_plain_rotation_is_read_as_it_stands(tmp_path: Path) -> None:
+    folder, _ = folder_of(tmp_path / "hf", "llama")
+    old = {"rope_parameters": None, "rope_scaling": None, "rope_theta": 5e5}
+    plain = {"mlp_bias": False, "use_sliding_window": False, "partial_rotary_factor": 1.0}
+    found = metadata_of_config({**read_config(folder), **old, **plain})
+    assert found["llama.rope.freq_base"].value == 5e5
+
+
 def test_what_cannot_be_written_is_refused_by_name(tmp_path: Path) -> None:
     folder, _ = folder_of(tmp_path / "hf", "gemma3")
     with pytest.raises(BadFile, match="'gemma3'"):

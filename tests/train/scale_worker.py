@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from seemant.train.scale import world_here
+from seemant.train.scale.processes import world_here
 
 
 class Tiny(nn.Module):

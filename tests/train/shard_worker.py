@@ -15,8 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from seemant.models.frozen.build import frozen
 from seemant.models.frozen.linear import FrozenLinear
 from seemant.train.adapt import LoraLinear
-from seemant.train.scale import world_here
-from seemant.train.scale_shard import local_bytes, shard
+from seemant.train.scale.processes import world_here
+from seemant.train.scale.shard import local_bytes, shard
 
 D, FF = 32, 64
 
@@ -42,6 +42,7 @@ class Block(nn.Module):
 def main(kind: str, out: Path) -> None:
     torch.set_num_threads(1)
     with world_here() as world:
+        between: list[int] = []
         blocks = [Block(kind, seed) for seed in range(3)]
         whole = sum(local_bytes(block) for block in blocks)
         if world.size > 1:
@@ -52,6 +53,7 @@ def main(kind: str, out: Path) -> None:
                 x.requires_grad_(kind != "int4")  # with and without a gradient below the blocks
                 for block in blocks:  # each block is computed again in backward
                     x = checkpoint(block, x, use_reentrant=False)
+                between.append(sum(local_bytes(block) for block in blocks))
                 (x.square().sum() / 8 * world.size).backward()
         named = {
             f"{i}.{name}": parameter
@@ -61,7 +63,11 @@ def main(kind: str, out: Path) -> None:
         }
         world.reduce_gradients(named.values())
         save_file({name: p.grad for name, p in named.items()}, out / f"rank_{world.rank}.st")
-        held = {"whole": whole, "held": sum(local_bytes(block) for block in blocks)}
+        held = {
+            "whole": whole,
+            "between": max(between),
+            "held": sum(local_bytes(block) for block in blocks),
+        }
         (out / f"rank_{world.rank}.json").write_text(json.dumps(held))
 
 

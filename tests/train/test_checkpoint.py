@@ -17,7 +17,7 @@ from seemant.train.config import TrainConfig
 from seemant.train.fit import Fitted, Surroundings, fit
 from seemant.train.hooks import QuietHook, Verdict
 from seemant.train.lines import Progress
-from seemant.train.render import REPLAY, render
+from seemant.train.rows.render import REPLAY, render
 from tests.train.tiny import decoder_of, some_pairs, tiny_llama
 
 # 7 rows in micro-batches of 2 are 4 to an epoch: steps of 3 cross an epoch's end inside a step.

@@ -12,7 +12,7 @@ from seemant.train.fit import Fitted, Surroundings, fit
 from seemant.train.forget import KlRule, KlStop, RunningMean
 from seemant.train.lines import StepLine
 from seemant.train.objective import Weight
-from seemant.train.render import REPLAY, render
+from seemant.train.rows.render import REPLAY, render
 from tests.train.tiny import decoder_of, pair, some_pairs, tiny_llama
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from seemant.core.measurement import TOO_FEW
 from seemant.train.heldout import by_language, nats_per_token
-from seemant.train.render import IGNORED, Row
+from seemant.train.rows.render import IGNORED, Row
 
 
 def row(paragraph: str, n_answer: int, lang="en") -> Row:

@@ -10,13 +10,17 @@ import torch
 
 from seemant.core.errors import WorldError
 from seemant.core.runlog import read_events
+from seemant.models.decoder.shape import shape_of_config
+from seemant.models.decoder.trainable import trainable_decoder
 from seemant.train.config import TrainConfig
 from seemant.train.fit import Fitted, Surroundings, fit, pace_of
 from seemant.train.hooks import QuietHook, Verdict
 from seemant.train.lines import StepLine
 from seemant.train.optim import learning_rate
-from seemant.train.order import Cut, Order
-from seemant.train.render import Row, render
+from seemant.train.pretrain.start import first_weights
+from seemant.train.rows.order import Cut, Order
+from seemant.train.rows.render import Row, render
+from seemant.train.scale.world import Lone
 from tests.train.tiny import decoder_of, pair, tiny_gemma, tiny_llama
 
 PAIRS = [
@@ -234,6 +238,37 @@ def test_a_rollback_takes_back_the_best_weights(plain: Any, tmp_path: Path, keep
     assert kept["step"] == 3 and kept["score"] == 0.7
 
 
+class Ruined(Scripted):
+    """Names the untrained student the best, and nothing after it."""
+
+    def begin(self, nats: Any) -> Verdict:
+        return Verdict(best=True, score=0.0)
+
+
+@pytest.mark.parametrize("method", ["lora", "dora", "full"])
+@pytest.mark.parametrize("ended", ["rollback", "kept"])
+def test_a_student_that_was_never_good_is_given_back_untrained(
+    plain: Any, tmp_path: Path, method: str, ended: str
+) -> None:
+    script = {2: Verdict(action="rollback", why="fell")} if ended == "rollback" else {}
+    keep = "last" if ended == "rollback" else "best-behaviour"
+    around = hooked(Ruined(script))
+    more = {"keep": keep, "alarm": "log", "method": method, "keep_checkpoints": 1}
+    rows, config = rows_of(plain), TrainConfig(lr=0.02, steps=4, save_every=1, **more)
+    decoder = decoder_of(tiny_llama(plain[1].n_tokens))
+    if method == "full":
+        shape = shape_of_config(tiny_llama(plain[1].n_tokens).config.to_dict())
+        decoder = trainable_decoder(shape, seed=0, state=first_weights(shape, 0))
+    first = {name: each.detach().clone() for name, each in decoder.named_parameters()}
+    fitted = fit(decoder, rows, rows[:2], config, tmp_path, around)
+    assert fitted.progress.now == fitted.progress.before
+    assert any(line.heldout_loss for line in fitted.progress.history)
+    if method == "full":
+        assert all(torch.equal(p, first[name]) for name, p in fitted.parameters.items())
+    else:
+        assert all(not each.lora_b.any() for each in fitted.adapters.values())
+
+
 def test_the_weights_with_the_lowest_heldout_loss_are_kept(plain: Any, tmp_path: Path) -> None:
     rows = rows_of(plain)
     config = TrainConfig(
@@ -264,3 +299,49 @@ def test_asked_to_stop_it_saves_says_so_and_goes_on_later(plain: Any, tmp_path: 
     whole = tmp_path / "whole"
     whole.mkdir()
     assert weights_of(fitted) == weights_of(memorise(plain, whole, steps=7))
+
+
+class OneOfTwo(Lone):
+    """A rank of two, alone in this process; it notes what it is asked to place."""
+
+    size = 2
+
+    def __init__(self, rank: int) -> None:
+        super().__init__("cpu")
+        self.rank, self.placed = rank, 0
+
+    def place(self, decoder: Any) -> None:
+        self.placed += 1
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_only_rank_0_writes_and_is_shown_in_other_tools(
+    plain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    tracked: list[int] = []
+
+    class Noting(QuietHook):
+        name = "track"
+
+        def after_step(self, line: StepLine, _nats: Any) -> Verdict | None:
+            tracked.append(line.step)
+            return None
+
+    monkeypatch.setattr("seemant.train.fit.tracker", lambda *_: [Noting()])
+    world = OneOfTwo(rank)
+    around = Surroundings(belongs={}, machine={}, world=world)
+    memorise(plain, tmp_path, around=around, steps=2, track="mlflow")
+    assert world.placed == 1
+    assert tracked == ([1, 2] if rank == 0 else [])
+    assert bool(list(tmp_path.iterdir())) == (rank == 0)
+
+
+def test_a_run_says_where_it_computes_and_a_limited_one_stays_on_the_cpu(
+    plain: Any, tmp_path: Path
+) -> None:
+    world = OneOfTwo(0)
+    around = Surroundings(belongs={}, machine={}, world=world)
+    memorise(plain, tmp_path, around=around, steps=1, memory_limit="2GB")
+    assert world.placed == 0
+    (said,) = [each for each in read_events(tmp_path) if each["kind"] == "device"]
+    assert said["device"] == "cpu"

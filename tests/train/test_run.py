@@ -155,7 +155,7 @@ def test_replayed_pairs_are_a_bucket_with_a_loss_of_its_own(
     assert found["pairs_trained", "hi", "replay"] == 14
     lines = [json.loads(x) for x in (done.path / "losses.jsonl").read_text().splitlines()]
     assert {name for line in lines for name in line["loss_by_bucket"]} == {"pairs", "replay"}
-    assert student_of(done)["languages"] == ["hi", "en"]
+    assert student_of(done)["languages"] == ["en"]  # what is only replayed is not its language
 
 
 def test_replay_without_its_pairs_is_an_input_error(
@@ -170,7 +170,7 @@ def test_replay_without_its_pairs_is_an_input_error(
 def test_a_teachers_stored_word_can_be_learned_from(
     base: Path, pairs: Path, tmp_path: Path
 ) -> None:
-    from seemant.train.teacher_run import STAGE as TARGETS
+    from seemant.train.teacher.run import STAGE as TARGETS
 
     given = {"model": file_input(base, "path:tiny"), "pairs": file_input(pairs)}
     said = execute(
@@ -182,7 +182,7 @@ def test_a_teachers_stored_word_can_be_learned_from(
         weight: execute(
             STAGE,
             CONFIG.model_copy(update={"kd_weight": weight, "lr": 0.01}),
-            given,
+            {k: v for k, v in given.items() if weight or k != "targets"},
             store=tmp_path,
             out=tmp_path / f"kd{weight}",
         )
@@ -190,6 +190,26 @@ def test_a_teachers_stored_word_can_be_learned_from(
     }
     kl = {weight: found_in(done)["kl_to_base", None, None] for weight, done in runs.items()}
     assert kl[0.9] < 0.5 * kl[0.0]
+    assert found_in(runs[0.9])["kd_covered", None, None] == 1
+    assert not any("stored targets" in note for note in student_of(runs[0.9])["notes"])
+    some = tmp_path / "some.jsonl"
+    write_records(some, [*some_pairs(30), pair("new?", "yes", paragraph_id="new")])
+    others = tmp_path / "others.jsonl"
+    write_records(others, [pair(f"{i}!", "no", paragraph_id=f"n{i}") for i in range(9)])
+    config = CONFIG.model_copy(
+        update={"kd_weight": 0.9, "heldout_share": 0.0, "study_prompt": True, "max_length": 400}
+    )
+    more = execute(
+        STAGE, config, given | {"pairs": file_input(some)}, store=tmp_path, out=tmp_path / "some"
+    )
+    assert found_in(more)["kd_covered", None, None] == pytest.approx(30 / 31)
+    notes = student_of(more)["notes"]
+    assert any("96.8% of the training rows" in note for note in notes)
+    assert any("without the study's prompt" in note for note in notes)
+    with pytest.raises(InputError, match="none of the 9 training rows"):
+        execute(
+            STAGE, config, given | {"pairs": file_input(others)}, store=tmp_path, out=tmp_path / "o"
+        )
 
 
 def test_noise_is_left_out_and_counted(base: Path, tmp_path: Path) -> None:
@@ -340,3 +360,63 @@ def test_an_artefact_s_model_can_be_trained(
     done = train(tmp_path / "bundle", pairs, tmp_path / "run", config)
     assert (done.path / "adapter.gguf").is_file()
     assert done.manifest.measurements[0].subject == "bundle+lora"
+
+
+def test_an_input_without_its_weight_is_an_input_error(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    for role in ("replay", "targets"):
+        inputs = inputs_of(base, pairs) | {role: file_input(pairs)}
+        with pytest.raises(InputError, match=f"`{role}` is given, but its weight is 0"):
+            execute(STAGE, CONFIG, inputs, store=tmp_path, out=tmp_path / role)
+
+
+def test_what_is_held_out_is_never_replayed(base: Path, pairs: Path, tmp_path: Path) -> None:
+    other = [pair(f"old {i}?", "yes", paragraph_id=f"old{i}") for i in range(10)]
+    again = tmp_path / "again.jsonl"
+    write_records(again, [*some_pairs(60), *other])
+    inputs = inputs_of(base, pairs) | {"replay": file_input(again)}
+    config = CONFIG.model_copy(update={"replay": 0.5})
+    found = found_in(execute(STAGE, config, inputs, store=tmp_path, out=tmp_path / "run"))
+    assert found["pairs_heldout", "en", None] == 18
+    assert found["replay_dropped", None, None] == 18
+    trained = found["pairs_trained", "en", "replay"] + found["pairs_heldout", "en", "replay"]
+    assert trained == 60 + 10 - 18
+
+
+@pytest.mark.parametrize("more", [{"keep": "best-loss"}, {"kl_stop": 0.5}])
+def test_a_rule_that_needs_held_out_pairs_is_refused_without_any(
+    base: Path, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    path = tmp_path / "one.jsonl"
+    write_records(path, [pair("a?", "b", paragraph_id="p"), pair("c?", "d", paragraph_id="p")])
+    with pytest.raises(InputError, match="none is held out") as caught:
+        train(base, path, tmp_path / "run", CONFIG.model_copy(update=more))
+    assert "--heldout-share" in str(caught.value)
+
+
+def test_method_full_computes_in_the_type_that_is_asked_for(base: Path) -> None:
+    import torch
+
+    from seemant.train.opened import open_model
+
+    for compute in ("float32", "bfloat16"):
+        config = CONFIG.model_copy(update={"method": "full", "compute": compute})
+        decoder = open_model(base, config).decoder
+        assert decoder(torch.arange(6), [6]).dtype == getattr(torch, compute)
+        assert {p.dtype for p in decoder.parameters()} == {torch.float32}
+
+
+def test_the_reported_loss_is_the_cross_entropy_whatever_is_minimised(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    lines = {}
+    for name, more in (("plain", {}), ("odd", {"label_smoothing": 0.3, "z_loss": 0.1})):
+        config = CONFIG.model_copy(update={"steps": 1, **more})
+        done = train(base, pairs, tmp_path / name, config)
+        lines[name] = json.loads((done.path / "losses.jsonl").read_text().splitlines()[1])
+        given = next(m for m in done.manifest.measurements if m.metric == "train_loss_first")
+        assert {k: given.conditions[k] for k in more} == more
+    assert lines["odd"]["loss"] == pytest.approx(lines["plain"]["loss"], rel=1e-6)
+    assert lines["odd"]["minimised"] > lines["odd"]["loss"] + 0.1
+    assert lines["plain"]["minimised"] == pytest.approx(lines["plain"]["loss"], rel=1e-6)

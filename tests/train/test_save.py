@@ -17,6 +17,7 @@ from seemant.train.adapt import LoraLinear, adapt, trainable
 from seemant.train.opened import hf_config_of
 from seemant.train.save import How, save_adapter, save_gguf, save_model, save_peft, save_student
 from tests.train.tiny import (
+    CHATML,
     byte_level,
     decoder_of,
     shaken,
@@ -173,13 +174,16 @@ def test_a_whole_model_is_read_by_load_torch_with_equal_states(make: Any, tmp_pa
     weights = dict(decoder.named_parameters())
     shaken(weights)
     config = model.config.to_dict()
-    template = make_template("{{ messages[0]['content'] }}!", "<|im_end|>")
-    save_model(tmp_path / "m", weights, config, tokenizer, template)
+    template = make_template(CHATML, "<|im_end|>")
+    save_model(tmp_path / "m", weights, config, tokenizer, template, {0})
     loaded = load_torch(tmp_path / "m")
     with torch.no_grad():
         torch.testing.assert_close(
             decoder(IDS, LENGTHS), hidden_of(loaded.model), rtol=0, atol=1e-5
         )
+    said = json.loads((tmp_path / "m" / "generation_config.json").read_text())
+    end = tokenizer.encode("<|im_end|>", add_bos=False)
+    assert said["eos_token_id"] == sorted({0, *end})
     assert loaded.template.source == template.source
     assert loaded.tokenizer.encode("the") == tokenizer.encode("the")
 

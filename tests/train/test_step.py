@@ -11,10 +11,10 @@ import torch
 from seemant.train.adapt import Dropout, adapt, adapters_off, trainable
 from seemant.train.heldout import answer_nats, base_kl
 from seemant.train.objective import Terms, Weight, answers_only, near_base
-from seemant.train.render import IGNORED, Row, render
+from seemant.train.rows.render import IGNORED, Row, render
+from seemant.train.scale.world import Lone
 from seemant.train.step import Trainee, accumulate
 from seemant.train.student import LossSettings, Student, flat
-from seemant.train.world import Lone
 from tests.train.tiny import decoder_of, shaken, some_pairs, tiny_gemma, tiny_llama
 
 
@@ -102,7 +102,7 @@ class Rank:
     """One of two ranks, run after each other: what they add up is handed over by hand."""
 
     def __init__(self, rank: int, size: int) -> None:
-        self.rank, self.size, self.said = rank, size, []
+        self.rank, self.size, self.shards, self.said = rank, size, False, []
 
     def sum_floats(self, values: Sequence[float]) -> list[float]:
         self.said = list(values)

@@ -65,8 +65,8 @@ _PRODUCT = "one of 256 x 1152 x 6912 on one thread"
 
 def examine(*, again: bool = False) -> dict[str, Any]:
     """Return everything that the command prints; what is measured is measured once, or `again`."""
-    from seemant.train.floor import runtime_floor
-    from seemant.train.products import product_seconds
+    from seemant.train.memory.floor import runtime_floor
+    from seemant.train.memory.products import product_seconds
 
     folder = data_dir()
     return {
@@ -101,7 +101,7 @@ def _models() -> dict[str, bool]:
 
 
 def _memory_limit() -> dict[str, Any]:
-    from seemant.train.limit import best_way
+    from seemant.train.memory.limit import best_way
 
     how = best_way()
     return {"how": how, "enforced": how != "watcher"}

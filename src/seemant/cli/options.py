@@ -54,7 +54,10 @@ def run_with_inputs(
     *,
     show: bool = True,
 ) -> Done | None:
-    """Run a stage on inputs that are already resolved, and show it; None after a dry run."""
+    """Run a stage on inputs that are already resolved, and show it.
+
+    None after a dry run, and on a rank that only follows another (`accelerate launch`).
+    """
     if options.dry_run:
         resolved = {
             "stage": stage.name,
@@ -64,8 +67,8 @@ def run_with_inputs(
         }
         print(json.dumps(resolved, indent=2, ensure_ascii=False))
         return None
-    done = execute(stage, config, inputs, store=options.store, out=options.out, force=options.force)
-    if not show:
+    done = _executed(stage, config, inputs, options)
+    if done is None or not show:
         return done
     if options.json:
         print(done.manifest.model_dump_json(indent=2))
@@ -73,6 +76,18 @@ def run_with_inputs(
         print_measurements(done.manifest.measurements)
         print(f"{'already there' if done.reused else 'done'}: {done.path}")
     return done
+
+
+def _executed(
+    stage: Stage[Any], config: Config, inputs: Mapping[str, Input], options: RunOptions
+) -> Done | None:
+    from seemant.train.config import TrainConfig
+    from seemant.train.scale.ranks import execute_ranks, under_launcher
+
+    where: dict[str, Any] = {"store": options.store, "out": options.out, "force": options.force}
+    if stage.name == "train" and isinstance(config, TrainConfig) and under_launcher():
+        return execute_ranks(stage, config, inputs, **where)
+    return execute(stage, config, inputs, **where)
 
 
 def print_measurements(measurements: Sequence[Measurement]) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from seemant.cli.options import DEFAULT, Options, run_stage
-from seemant.train.rewrite_config import RewriteConfig
-from seemant.train.teacher_config import TargetsConfig
+from seemant.train.rewrite.config import RewriteConfig
+from seemant.train.teacher.config import TargetsConfig
 
 Flat = Parameter(name="*")
 

@@ -80,11 +80,11 @@ def train(
 def print_plan(reference: str, name: str, config: TrainConfig) -> None:
     """Print the memory that a run of a model would take; under a limit, the plan that fits it."""
     from seemant.models.resolve import resolve
-    from seemant.train.plan import RUNTIME_BYTES
-    from seemant.train.plan_text import plan_text, search_text
-    from seemant.train.search import fit_to, plan_for
+    from seemant.train.memory.plan import RUNTIME_BYTES
+    from seemant.train.memory.plan_text import plan_text, search_text
+    from seemant.train.memory.search import fit_to, plan_for
+    from seemant.train.memory.shape_of import shape_of_model
     from seemant.train.session import settled
-    from seemant.train.shape_of import shape_of_model
 
     shape = shape_of_model(resolve(reference).path)
     if config.memory_limit is None:
@@ -103,10 +103,10 @@ def show(reference: str, pairs: str, config: TrainConfig, n_rows: int = 3) -> bo
     from seemant.core.jsonl import read_records
     from seemant.core.records import Pair
     from seemant.models.resolve import languages_of, resolve
-    from seemant.train.check import check
-    from seemant.train.dataset import pairs_file
-    from seemant.train.form import form_of
-    from seemant.train.show import show_rows
+    from seemant.train.rows.check import check
+    from seemant.train.rows.dataset import pairs_file
+    from seemant.train.rows.form import form_of
+    from seemant.train.rows.show import show_rows
 
     form = form_of(resolve(reference).path, config)
     file = pairs_file(Path(pairs.removeprefix("run:")))

@@ -23,12 +23,17 @@ class Rejected(Record):
     text: str
 
 
-def read_records(path: Path, kind: type[R], *, rejected: Path | None = None) -> list[R]:
+def read_records(
+    path: Path, kind: type[R], *, rejected: Path | None = None, tolerant: bool = False
+) -> list[R]:
     """Return the file's valid records, in order; bad lines go to the file `rejected`.
+
+    tolerant: bad lines are passed over without a file, as another process writes it.
 
     Raises:
         BadFile: the file is missing or binary.
-        BadRecord: no valid line is left (exit 2); or a line is bad and `rejected` is None.
+        BadRecord: no valid line is left (exit 2); or a line is bad and neither `rejected`
+            nor `tolerant` is given.
     """
     records: list[R] = []
     aside: list[Rejected] = []
@@ -41,7 +46,7 @@ def read_records(path: Path, kind: type[R], *, rejected: Path | None = None) -> 
             aside.append(_reject(path, number, f"not UTF-8: {error.reason}", raw))
         except ValidationError as error:
             aside.append(_reject(path, number, _reason(error), raw))
-    if aside and rejected is None:
+    if aside and rejected is None and not tolerant:
         first = aside[0]
         raise BadRecord(first.reason, where=f"{path}:{first.line}", fix="mend or remove the line")
     if rejected is not None and aside:

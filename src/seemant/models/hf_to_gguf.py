@@ -62,17 +62,28 @@ def metadata_of_config(config: Mapping[str, Any], *, where: str = "") -> dict[st
     """Return what a `config.json` says in a GGUF file's words; `config_of_metadata` undoes it.
 
     Raises:
-        BadFile: a family, activation or rotation that is not written here.
+        BadFile: a family, activation, rotation, window or bias that is not written here.
     """
     family = family_of_config(config)
-    rope = config.get("rope_parameters") or {
-        "rope_type": (config.get("rope_scaling") or {}).get("rope_type", "default"),
-        "rope_theta": config.get("rope_theta", 10_000.0),
-    }
+    # Newer files say all of it in rope_parameters; older ones beside rope_scaling, whose kind was
+    # called "type" before "rope_type".
+    old = config.get("rope_scaling") or {}
+    rope = {"rope_theta": config.get("rope_theta", 10_000.0), **old}
+    rope |= config.get("rope_parameters") or {}
+    kinds = {each[key] for each in (old, rope) for key in ("rope_type", "type") if each.get(key)}
+    scaled = sorted(str(each) for each in kinds - {"default"})
+    turned = rope.get("partial_rotary_factor") or config.get("partial_rotary_factor")
+    windowed = "sliding_attention" in (config.get("layer_types") or ())
     refused = {
         f"the family {family.name!r}": family.name not in WRITTEN,
         f"the activation {config.get('hidden_act')!r}": config.get("hidden_act") != "silu",
-        f"rotations of the type {rope.get('rope_type')!r}": rope.get("rope_type") != "default",
+        f"rotations of the type {' and '.join(map(repr, scaled))}": bool(scaled),
+        f"rotations of a part of each head (partial_rotary_factor {turned})": turned
+        not in (None, 1),
+        "attention in a sliding window (use_sliding_window)": (
+            bool(config.get("use_sliding_window")) or windowed
+        ),
+        "a bias in the gated layer (mlp_bias)": bool(config.get("mlp_bias")),
     }
     for what, wrong in refused.items():
         if wrong:

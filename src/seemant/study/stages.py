@@ -9,8 +9,8 @@ from seemant.core.stage import Stage
 STAGES = {
     "corpus": "seemant.corpus.run",
     "distill": "seemant.distill.run",
-    "targets": "seemant.train.teacher_run",
-    "rewrite": "seemant.train.rewrite_run",
+    "targets": "seemant.train.teacher.run",
+    "rewrite": "seemant.train.rewrite.run",
     "train": "seemant.train.run",
     "pretrain": "seemant.train.pretrain.run",
     "probe": "seemant.probe.run",

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 
 from seemant.core.machine import hardware, packages
+from seemant.train.scale.device import fix_workspace
 
 
 @contextmanager
 def deterministic(seed: int, threads: int) -> Iterator[None]:
     """Run a block with fixed threads, deterministic kernels and a seeded global generator."""
+    fix_workspace()
     before = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)

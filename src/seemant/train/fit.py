@@ -23,12 +23,12 @@ from seemant.train.lines import Best, Progress
 from seemant.train.loop import LOSS, Around, Looked, train
 from seemant.train.objective import Losses, Weight, answers_only, near_base, own_losses
 from seemant.train.optim import Pace, make_optimiser
-from seemant.train.order import Cut, Order
-from seemant.train.render import REPLAY, Row
+from seemant.train.rows.order import Cut, Order
+from seemant.train.rows.render import REPLAY, Row
+from seemant.train.scale.world import Lone, World
 from seemant.train.step import Trainee
 from seemant.train.student import LossSettings, Student
 from seemant.train.track import tracker
-from seemant.train.world import Lone, World
 
 LOSSES_NAME = "losses.jsonl"
 ALARM = "alarm"  # the name of the hook that looks at behaviour
@@ -89,7 +89,9 @@ def fit(
     adapters = {}
     if config.method != "full":
         adapters = adapt(decoder, config.method, config.rank, config.alpha, config.seed, dropout)
-    around.world.place(decoder)
+    if config.memory_limit is None:  # a limit is on this process's own memory: it stays there
+        around.world.place(decoder)
+    device = str(decoder.head_weight.device)
     parameters = trainable(adapters) or dict(decoder.named_parameters())
     student = Student(decoder, loss_settings(decoder, config), around.fill)
     order = Order([len(row.ids) for row in rows], cut_of(rows, config), config.seed)
@@ -101,7 +103,8 @@ def fit(
     mean = RunningMean(parameters, config.ema) if config.ema is not None else None
     hooks = [*([mean] if mean else []), *_rules(config, weight)]
     hooks += around.more_hooks(student, adapters, pace.steps)
-    hooks += tracker(config.track, out, config)
+    writes = around.world.rank == 0
+    hooks += tracker(config.track, out, config) if writes else []
     if around.optimiser is not None:
         optimiser = around.optimiser(parameters.values())
     else:
@@ -109,9 +112,9 @@ def fit(
             config.optimiser, parameters.values(), lr=config.lr, weight_decay=config.weight_decay
         )
     kept = Kept(parameters, optimiser, around.belongs, around.machine, hooks)
-    writes = around.world.rank == 0
     progress = checkpoint.resume(out, kept)
     if writes:
+        log_event(out, "device", device=device)
         for stale in out.glob("nan_step_*.json"):
             stale.unlink()
         if progress.step:
@@ -129,7 +132,8 @@ def fit(
             checkpoint.save(out, state, kept, config.keep_checkpoints)
             write_records(out / LOSSES_NAME, state.history)
 
-    with progress_of("train", pace.steps, "steps") if writes else nullcontext(_silent) as tick:
+    shown = progress_of(f"train on {device}", pace.steps, "steps")
+    with shown if writes else nullcontext(_silent) as tick:
         tick(progress.step)
         train(
             Trainee(parameters, objective, optimiser, dropout),

@@ -11,7 +11,7 @@ from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
 from seemant.train.adapt import LoraLinear
 from seemant.train.alarm.student_t import t_bound
 from seemant.train.objective import base_hidden
-from seemant.train.render import Row
+from seemant.train.rows.render import Row
 from seemant.train.student import Student
 
 T_INTERVAL = "t over paragraphs, ratio estimator"

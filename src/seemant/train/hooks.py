@@ -40,10 +40,10 @@ class Hook(Protocol):
     def after_update(self, step: int) -> None:
         """Take part in step number `step` (from 1), before anything looks at the student."""
 
-    def begin(self, nats: Sequence[float]) -> None:
+    def begin(self, nats: Sequence[float]) -> Verdict | None:
         """Look at the untrained student; called once before step 1, not where a run goes on.
 
-        nats: of each held-out row.
+        nats: of each held-out row. A verdict may say that these weights are the best so far.
         """
 
     def after_step(self, line: StepLine, nats: Sequence[float]) -> Verdict | None:
@@ -75,8 +75,9 @@ class QuietHook:
     def after_update(self, step: int) -> None:
         """Take no part."""
 
-    def begin(self, nats: Sequence[float]) -> None:
+    def begin(self, nats: Sequence[float]) -> Verdict | None:
         """Need no look at the untrained student."""
+        return None
 
     def after_step(self, line: StepLine, nats: Sequence[float]) -> Verdict | None:
         """Let the run go on."""

@@ -13,7 +13,8 @@ class StepLine(Record):
     loss: mean cross-entropy of the step's answer tokens in nats, before its update, and by bucket.
     heldout_loss: nats a token after the update, of the held-out pairs (other buckets beside it),
     where it was measured. grad_norm: before clipping. kl: mean KL to the base in the step, where
-    it is part of the loss. tokens, answer_tokens: of this step.
+    it is part of the loss. minimised: mean of what the step minimised: the cross-entropy and all
+    that was added to it. tokens, answer_tokens: of this step.
     """
 
     step: int
@@ -27,6 +28,7 @@ class StepLine(Record):
     answer_tokens: int
     grad_norm: float | None
     lr: float
+    minimised: float | None = None
 
 
 class Best(Record):

@@ -14,10 +14,10 @@ from seemant.train.heldout import by_bucket, nats_per_token
 from seemant.train.hooks import Hook
 from seemant.train.lines import Best, Progress, StepLine
 from seemant.train.optim import Pace
-from seemant.train.order import Order
-from seemant.train.render import PAIRS, Row
+from seemant.train.rows.order import Order
+from seemant.train.rows.render import PAIRS, Row
+from seemant.train.scale.world import World
 from seemant.train.step import Trainee, update
-from seemant.train.world import World
 
 LOSS = "loss"
 
@@ -105,7 +105,11 @@ def _before_step_1(heldout: Sequence[Row], progress: Progress, around: Around) -
         line = StepLine(step=0, loss=None, tokens=0, answer_tokens=0, grad_norm=None, lr=0.0)
         progress.history = [_with_loss(line, looked, heldout)]
     for hook in around.hooks:
-        hook.begin(progress.before)
+        verdict = hook.begin(progress.before)
+        if verdict is not None and verdict.best:
+            progress.best[hook.name] = Best(step=0, score=verdict.score or 0.0)
+    if progress.best:  # the untrained student can be taken back
+        around.save(progress)
 
 
 def _looked_at(

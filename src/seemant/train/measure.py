@@ -9,7 +9,7 @@ from seemant.core.runlog import read_events
 from seemant.core.usage import peak_rss_bytes
 from seemant.train.heldout import Ratio, by_bucket, by_language, nats_per_token
 from seemant.train.lines import Progress, StepLine
-from seemant.train.render import PAIRS, Row
+from seemant.train.rows.render import PAIRS, Row
 
 Conditions = Mapping[str, str | int | float | bool | None]
 _ENDS = 5  # steps that the first and the last training loss are a mean of

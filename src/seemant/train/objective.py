@@ -2,8 +2,9 @@
 
     total_i = (1 - w) ℓ_i + w τ² KD_i + λ KL(base ‖ student)_i
 
-ℓ is the cross-entropy (`head.py`), KD the stored teacher (`target.py`), and the base is the same
-weights with their adapters off. Each term is there only where its weight is not zero.
+ℓ is the cross-entropy with its smoothing and z-loss (`head.py`), KD the stored teacher
+(`target.py`), and the base is the same weights with their adapters off. Each term is there only
+where its weight is not zero.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from seemant.train.adapt import LoraLinear, adapters_off
-from seemant.train.render import Row
+from seemant.train.rows.render import Row
 from seemant.train.student import Student
 
 
@@ -21,7 +22,8 @@ from seemant.train.student import Student
 class Terms:
     """The loss of every target of a micro-batch, row after row, each (M,).
 
-    total: what is minimised. nats: cross-entropy, detached: what is reported. kl: KL to the base,
+    total: what is minimised. nats: the plain
+    cross-entropy -ln q_y, detached: what is reported. kl: KL to the base,
     detached, where it takes part.
     """
 
@@ -38,9 +40,8 @@ Losses = Callable[[Student, Tensor, Tensor, Sequence[Row]], tuple[Tensor, Tensor
 def own_losses(
     student: Student, h: Tensor, targets: Tensor, rows: Sequence[Row]
 ) -> tuple[Tensor, Tensor]:
-    """Return the answers' own loss twice, the second time without gradient."""
-    losses = student.losses(h, targets)
-    return losses, losses.detach()
+    """Return the answers' own loss, and their cross-entropy alone without gradient."""
+    return student.both_losses(h, targets)
 
 
 def answers_only(student: Student, losses: Losses = own_losses) -> Objective:

@@ -11,7 +11,7 @@ from seemant.models.decoder.shape import shape_of_config
 from seemant.models.decoder.trainable import load_state, trainable_decoder
 from seemant.models.resolve import weights_in
 from seemant.train.config import TrainConfig
-from seemant.train.form import is_configuration
+from seemant.train.rows.form import is_configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def open_model(path: Path, config: TrainConfig) -> Opened:
             shape, state = shape_of_config(read_json(weights)), None
         else:
             shape, state = load_state(weights)
-        decoder = trainable_decoder(shape, seed=config.seed, state=state)
+        decoder = trainable_decoder(shape, seed=config.seed, state=state, compute=config.compute)
     else:
         base, embedding, compute = config.base, config.embedding, config.compute
         if random:

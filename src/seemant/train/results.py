@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from seemant.core.measurement import Measurement, exact
-from seemant.core.records import LANGUAGES
 from seemant.core.refs import short_name
 from seemant.core.stage import Inputs
 from seemant.formats.gguf_read import open_gguf
 from seemant.models.catalogue import MODEL_NAME
 from seemant.models.prompts import Template
 from seemant.train.config import TrainConfig
-from seemant.train.dataset import Data
 from seemant.train.fit import Fitted
-from seemant.train.form import form_of
 from seemant.train.measure import Conditions, costs, heldout_loss, kl_to_base, train_loss
 from seemant.train.opened import Opened, hf_config_of
-from seemant.train.render import PAIRS, SystemPrompt
+from seemant.train.rows.dataset import Data
+from seemant.train.rows.form import form_of
+from seemant.train.rows.render import PAIRS, SystemPrompt
 from seemant.train.save import (
     MODEL_FOLDER,
     STUDENT_NAME,
@@ -30,6 +29,11 @@ from seemant.train.save import (
 )
 
 TRAINED_NAME = "trained.json"
+_NOT_EXACT = "resumed elsewhere or under another plan: each step had the same rows, bits may differ"
+_NOT_EXACT_PACKED = (
+    "resumed elsewhere or under another plan: with other bins the epoch of the resumption may have "
+    "repeated rows or left some out; settings, step count and later epochs are as they were"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Run:
     data: Data
     fitted: Fitted
     threads: int
+    kd_covered: float | None = None
 
     @property
     def subject(self) -> str:
@@ -61,6 +66,8 @@ def save_results(run: Run) -> list[str]:
         notes.append("the base's weights are random: nothing is said about quality")
     if run.fitted.progress.ended:
         notes.append(f"ended after step {run.fitted.progress.step}: {run.fitted.progress.ended}")
+    if not run.fitted.progress.bit_exact:
+        notes.append(_NOT_EXACT_PACKED if config.pack else _NOT_EXACT)
     if run.fitted.adapters:
         how = How(
             method=config.method,
@@ -93,7 +100,7 @@ def save_results(run: Run) -> list[str]:
         label=base.label,
         base_sha256=base.sha256,
         template=run.template,
-        languages=[x for x in LANGUAGES if any(row.lang == x for row in run.data.rows)],
+        languages=run.data.languages,
         more=more,
         # A model that stands for itself is no adapter's student: other rooms open it as a model.
         name=STUDENT_NAME if run.fitted.adapters else TRAINED_NAME,
@@ -106,7 +113,12 @@ def _save_whole(run: Run) -> None:
     opened = run.opened
     form = form_of(run.inputs["model"].path, run.config)  # it was dropped before the weights came
     save_model(
-        run.out / MODEL_FOLDER, weights, hf_config_of(opened.weights), form.tokenizer, run.template
+        run.out / MODEL_FOLDER,
+        weights,
+        hf_config_of(opened.weights),
+        form.tokenizer,
+        run.template,
+        form.stops,
     )
     if opened.weights.suffix == ".gguf":
         save_gguf(run.out / MODEL_NAME, weights, open_gguf(opened.weights))
@@ -141,7 +153,19 @@ def conditions(run: Run) -> dict[str, str | int | float | bool | None]:
     return given if run.fitted.progress.bit_exact else given | {"bit_exact": False}
 
 
-_TOLD = ("method", "base", "embedding", "keep", "average", "ema", "replay", "kl_base", "kd_weight")
+_TOLD = (
+    "method",
+    "base",
+    "embedding",
+    "keep",
+    "average",
+    "ema",
+    "replay",
+    "kl_base",
+    "kd_weight",
+    "label_smoothing",
+    "z_loss",
+)
 
 
 def _counts(run: Run) -> list[Measurement]:
@@ -149,9 +173,12 @@ def _counts(run: Run) -> list[Measurement]:
     whole = {
         "pairs_cut": data.checked.n_cut,
         "pairs_retokenised": data.checked.n_retokenised,
+        **({"replay_dropped": data.replay_dropped} if run.config.replay else {}),
         **{f"set_aside_{reason}": n for reason, n in data.checked.reasons().items()},
     }
     counts = [exact(subject, name, n, "count") for name, n in whole.items()]
+    if run.kd_covered is not None:
+        counts.append(exact(subject, "kd_covered", run.kd_covered, "share"))
     for name, part in (("pairs_trained", data.rows), ("pairs_heldout", data.heldout)):
         for (bucket, lang), n in sorted(Counter((r.bucket, r.lang) for r in part).items()):
             more: Conditions = {} if bucket == PAIRS else {"bucket": bucket}

@@ -18,14 +18,16 @@ def run(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         InputError: the model's template, tokenizer or head cannot be trained on, or no plan fits.
         WorldError: a full disk, or a loss that is not finite; the same call goes on.
     """
-    from seemant.train.ranks import under_launcher
+    from seemant.train.asked import check_asked
+    from seemant.train.scale.ranks import under_launcher
 
+    check_asked(config, inputs)
     if under_launcher():
-        from seemant.train.ranks import train_ranks
+        from seemant.train.scale.ranks import train_ranks
 
         return train_ranks(config, inputs, out)
     if config.memory_limit is not None:
-        from seemant.train.supervise import train_limited
+        from seemant.train.memory.supervise import train_limited
 
         return train_limited(config, inputs, out)
     from seemant.train.session import train_session

@@ -1,6 +1,6 @@
 """Students that travel: PEFT's folder, llama.cpp's file, a whole model, and what they are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from seemant.models.names import ROPE_FACTORS, Array, to_hf, values_to_gguf
 from seemant.models.prompts import Template
 from seemant.models.tokenizer import Tokenizer
 from seemant.train.adapt import LoraLinear, refuse_tied_ends
+from seemant.train.rows.render import end_of_turn_id
 from seemant.train.tensor_file import write_tensors
 
 ADAPTER_FOLDER = "adapter"
@@ -60,8 +61,8 @@ def save_adapter(
         return []
     if how.method == "dora":
         return [
-            "no adapter.gguf: llama.cpp's format has no place for DoRA's lengths; merge the "
-            "adapter into the model with `seemant compress`"
+            "no adapter.gguf: llama.cpp's format has no place for DoRA's lengths, and "
+            "`compress` and `probe` refuse such adapters; merge it with PEFT's merge_and_unload"
         ]
     write_gguf_lora(out / ADAPTER_FOLDER, out / ADAPTER_GGUF, open_gguf(base))
     return []
@@ -107,10 +108,12 @@ def save_model(
     config: Mapping[str, Any],
     tokenizer: Tokenizer,
     template: Template,
+    stops: Collection[int] = (),
 ) -> None:
     """Write a whole model as an HF folder (float32), which transformers and `load_torch` read.
 
     weights: by transformers' name, a tied head once. config: the base's `config.json`.
+    stops: ids at which the base's generation ends; the template's end of turn is added to them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / "model.safetensors") as path:
@@ -120,6 +123,10 @@ def save_model(
         (folder / "chat_template.jinja").write_text(template.source, encoding="utf-8")
     plain = {key: value for key, value in config.items() if key != "quantization_config"}
     write_json(folder / "config.json", {**plain, "dtype": "float32"})
+    ends: set[int | None] = {*stops} or {tokenizer.eos_id}
+    ends.add(end_of_turn_id(template, tokenizer))  # without it a student never stops
+    eos = sorted(each for each in ends if each is not None)
+    write_json(folder / "generation_config.json", {"eos_token_id": eos})
 
 
 def save_gguf(path: Path, weights: Mapping[str, Tensor], base: GgufFile) -> None:

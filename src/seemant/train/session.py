@@ -6,24 +6,22 @@ a launcher every rank does. It imports torch and little else.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from seemant.core.errors import InputError
 from seemant.core.hashing import json_sha256
 from seemant.core.machine import cores
 from seemant.core.measurement import Measurement
-from seemant.core.records import LANGUAGES
 from seemant.core.refs import short_name
 from seemant.core.runlog import log_event
 from seemant.core.stage import Inputs
 from seemant.train.config import TrainConfig
 
 if TYPE_CHECKING:
-    from seemant.train.dataset import Data
     from seemant.train.fit import MakeHooks
     from seemant.train.objective import Losses
-    from seemant.train.render import Form
-    from seemant.train.world import World
+    from seemant.train.rows.dataset import Data
+    from seemant.train.rows.render import Form
+    from seemant.train.scale.world import World
 
 # Settings that change how a run is carried out, never which run it is: a plan may choose them.
 CARRIED_OUT = ("checkpointing", "vocab_block", "batch", "accumulation", "pack", "base", "embedding")
@@ -51,16 +49,18 @@ def train_session(
         WorldError: a full disk, or a loss that is not finite; the same call goes on.
     """
     from seemant.models.resolve import weights_in
-    from seemant.train.dataset import read_data
+    from seemant.train.asked import check_asked
     from seemant.train.determinism import bits_depend_on, deterministic
-    from seemant.train.faults import check_template
     from seemant.train.fit import Surroundings, fit
-    from seemant.train.form import form_of, is_configuration
+    from seemant.train.memory.worker import give_back_heap
     from seemant.train.opened import open_model
     from seemant.train.results import Run, measurements, save_results
-    from seemant.train.worker import give_back_heap
-    from seemant.train.world import Lone
+    from seemant.train.rows.dataset import read_data
+    from seemant.train.rows.faults import check_template
+    from seemant.train.rows.form import form_of, is_configuration
+    from seemant.train.scale.world import Lone
 
+    check_asked(config, inputs)
     world = world or Lone()
     use, threads = use or settled(config), config.threads or cores()
     base = inputs["model"]
@@ -70,8 +70,8 @@ def train_session(
         noted = [] if bare else check_template(form, short_name(base.label))
         data = read_data(use, inputs, form, out, write=world.rank == 0)
         data.notes[:0] = noted
-        alarm = _alarm(use, form, data, out)
-        losses = _losses(use, inputs, form)
+        alarm = _alarm(use, form, data, out, world)
+        losses, covered = _losses(use, inputs, form, data)
         template, system = form.template, form.system
         del form  # with its tokenizer, before the weights come
         give_back_heap()
@@ -97,7 +97,7 @@ def train_session(
         fitted = fit(opened.decoder, data.rows, data.heldout, use, out, around)
     if world.rank != 0:
         return []
-    run = Run(use, inputs, out, opened, template, system, data, fitted, threads)
+    run = Run(use, inputs, out, opened, template, system, data, fitted, threads, covered)
     for note in save_results(run):
         log_event(out, "note", text=note)
     return measurements(run)
@@ -109,33 +109,41 @@ def settled(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update=kinds)
 
 
-def _losses(config: TrainConfig, inputs: Inputs, form: "Form") -> "Losses":
-    """Return the loss of each token: the answers' own, or with a teacher's stored word on them."""
+def _losses(
+    config: TrainConfig, inputs: Inputs, form: "Form", data: "Data"
+) -> "tuple[Losses, float | None]":
+    """Return the loss of each token, and the share of rows that a teacher has a word on.
+
+    The loss is the answers' own (None), or with a teacher's stored word on them.
+    """
     from seemant.train.objective import own_losses
 
     if not config.kd_weight:
-        return own_losses
-    if "targets" not in inputs:
-        raise InputError(
-            "a teacher's targets are asked for, but none are given",
-            where=f"kd_weight = {config.kd_weight:g}",
-            fix="name the artefact: --targets FOLDER (seemant targets MODEL PAIRS makes it)",
-        )
-    from seemant.train.stored import open_stored
-    from seemant.train.target import Teaching, taught_losses
+        return own_losses, None
+    from seemant.train.teacher.coverage import coverage, remarks
+    from seemant.train.teacher.stored import open_stored
+    from seemant.train.teacher.target import Teaching, taught_losses
 
     stored = open_stored(inputs["targets"].path, form.tokenizer, config.kd_temperature)
+    covered = coverage(data.rows, stored)
+    data.notes.extend(
+        remarks(covered, stored, template=form.template.hash, study_prompt=config.study_prompt)
+    )
     teaching = Teaching(
         weight=config.kd_weight,
         temperature=config.kd_temperature,
         direction=config.kd_direction,
     )
-    return lambda student, h, targets, rows: taught_losses(
-        student, h, targets, rows, stored, teaching
-    )
+
+    def losses(student: Any, h: Any, targets: Any, rows: Any) -> Any:
+        return taught_losses(student, h, targets, rows, stored, teaching)
+
+    return losses, covered
 
 
-def _alarm(config: TrainConfig, form: "Form", data: "Data", out: Path) -> "MakeHooks":
+def _alarm(
+    config: TrainConfig, form: "Form", data: "Data", out: Path, world: "World"
+) -> "MakeHooks":
     """Return what makes the alarm's hook; its probes are rendered while a tokenizer is here."""
     if config.alarm == "off":
         return lambda *_: []
@@ -143,8 +151,9 @@ def _alarm(config: TrainConfig, form: "Form", data: "Data", out: Path) -> "MakeH
 
     lengths = [len(row.ids) for row in data.rows]
     micro = config.pack or config.batch * sum(lengths) / len(lengths)
-    languages = [lang for lang in LANGUAGES if any(row.lang == lang for row in data.rows)]
-    prepared = prepare(config, form, data.heldout, out, languages)
+    prepared = prepare(config, form, data.heldout, out, data.languages)
     assert prepared is not None
     step_tokens = micro * config.accumulation
-    return lambda student, adapters, steps: [prepared.hook(student, adapters, steps, step_tokens)]
+    return lambda student, adapters, steps: [
+        prepared.hook(student, adapters, steps, step_tokens, world=world)
+    ]

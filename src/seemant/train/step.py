@@ -19,8 +19,8 @@ from seemant.train.adapt import Dropout
 from seemant.train.lines import StepLine
 from seemant.train.objective import Objective, Terms
 from seemant.train.optim import Pace, learning_rate
-from seemant.train.render import Row
-from seemant.train.world import World
+from seemant.train.rows.render import Row
+from seemant.train.scale.world import World
 
 Batches = Sequence[Sequence[Row]]
 
@@ -76,6 +76,7 @@ def update(
         answer_tokens=sum(row.n_answer for batch in batches for row in batch),
         grad_norm=norm,
         lr=rate,
+        minimised=summed.total,
     )
 
 
@@ -83,7 +84,8 @@ def accumulate(trainee: Trainee, batches: Batches, step: int, world: World) -> S
     """Add the gradient of the weighted mean over all targets of all micro-batches.
 
     Each rank takes its own micro-batches and scales by R / N, as gradients are then averaged over
-    the R ranks. It stops adding at the first loss that is not finite.
+    the R ranks. It stops adding at the first loss that is not finite; where passes are made
+    together (a sharded base), all ranks stop before the same backward pass.
     """
     n = sum(row.weight * row.n_answer for batch in batches for row in batch)
     buckets = sorted({row.bucket for batch in batches for row in batch})
@@ -97,7 +99,7 @@ def accumulate(trainee: Trainee, batches: Batches, step: int, world: World) -> S
             terms = trainee.objective(batch)
             loss = (terms.total * weights(batch, terms.total)).sum() / n
             total += float(loss.detach())
-            if not math.isfinite(total):
+            if not _all_finite(total, world):
                 break
             (loss * world.size).backward()  # type: ignore[no-untyped-call]
             for bucket, value in _by_bucket(terms, batch).items():
@@ -121,6 +123,12 @@ def accumulate(trainee: Trainee, batches: Batches, step: int, world: World) -> S
         },
         kl=kl / n_kl if n_kl else None,
     )
+
+
+def _all_finite(total: float, world: World) -> bool:
+    """Return whether to go on: a lone rank asks itself, ranks in step ask each other."""
+    bad = float(not math.isfinite(total))
+    return not (world.sum_floats([bad])[0] if world.shards else bad)
 
 
 def weights(rows: Sequence[Row], like: Tensor) -> Tensor:

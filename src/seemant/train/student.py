@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from seemant.models.decoder.decoder import Decoder
-from seemant.train.head import streamed_cross_entropy
-from seemant.train.kl import Divergence, streamed_kl
-from seemant.train.render import IGNORED, Row
-from seemant.train.stream import Reading
+from seemant.train.loss.head import streamed_losses
+from seemant.train.loss.kl import Divergence, streamed_kl
+from seemant.train.loss.stream import Reading
+from seemant.train.rows.render import IGNORED, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,11 @@ class Student:
 
     def losses(self, h: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each row of h (M, d), (M,) in nats."""
-        return streamed_cross_entropy(
+        return self.both_losses(h, targets)[0]
+
+    def both_losses(self, h: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss of each row, and its cross-entropy alone without gradient, (M,) each."""
+        return streamed_losses(
             h,
             targets,
             self.decoder.head_weight,

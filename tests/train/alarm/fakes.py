@@ -11,7 +11,7 @@ from seemant.train.alarm.hook import Alarm
 from seemant.train.alarm.quiz import Continuation, Family, Quiz
 from seemant.train.alarm.schedule import Schedule
 from seemant.train.lines import StepLine
-from seemant.train.render import Row
+from seemant.train.rows.render import Row
 
 N = 48
 PLACES = (
@@ -52,7 +52,7 @@ def fake_quiz() -> Quiz:
 class FakePasses:
     """Log-likelihoods out of thin air: news gains `drift` nats a byte on every reply."""
 
-    n_tokens = 100
+    n_tokens = 1000
 
     def __init__(self, drift: Callable[[int], float]) -> None:
         self.drift, self.look = drift, 0
@@ -99,12 +99,14 @@ def fake_alarm(
     rule: Rule = "once",
     checks: int = 10,
     again: Any = None,
+    writes: bool = True,
+    rows: Sequence[Row] = (),
 ) -> Alarm:
     """An alarm that looks at every tenth step."""
     return Alarm(
         None,  # type: ignore[arg-type]
         fake_quiz(),
-        heldout(),
+        rows or heldout(),
         out,
         plan=Schedule(tuple(range(10, 10 * checks + 1, 10)), 0.01),
         bounds=Bounds(checks=checks, signals=4, rule=rule),
@@ -112,6 +114,7 @@ def fake_alarm(
         seed=3,
         base_again=again,
         passes=FakePasses(drift),  # type: ignore[arg-type]
+        writes=writes,
     )
 
 

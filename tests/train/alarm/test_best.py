@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seemant.train.alarm.best import Best, chosen, pooled, tied
+from seemant.train.alarm.best import Best, chosen, pooled, tied, untrained
 
 GENERATOR = np.random.default_rng(0)
 NOISE = GENERATOR.normal(0, 0.1, 48)
@@ -13,12 +13,11 @@ def margin(mean: float, seed: int = 1) -> np.ndarray:
     return mean + NOISE + np.random.default_rng(seed).normal(0, 0.02, 48)
 
 
-def after(*looks: tuple[float, float, bool]) -> Best:
-    """(mean margin, loss, crossed) of each look in turn, at steps 10, 20, ..."""
-    best = None
+def after(*looks: tuple[float, float, bool], loss: float = 4.0) -> Best:
+    """(mean margin, loss, crossed) of each look in turn, at steps 10, 20, ...; loss of look 0."""
+    best = untrained(48, loss)
     for number, (mean, loss, crossed) in enumerate(looks, start=1):
         best = chosen(best, 10 * number, margin(mean, number), loss, crossed)
-    assert best is not None
     return best
 
 
@@ -45,9 +44,14 @@ def test_a_look_at_which_a_signal_crossed_is_not_kept() -> None:
     assert after((0.0, 3.0, False), (0.5, 1.0, True)).step == 10
 
 
-def test_where_all_crossed_the_first_is_kept_until_one_did_not() -> None:
-    assert after((0.0, 3.0, True), (0.2, 1.0, True)).step == 10
-    assert after((0.0, 3.0, True), (-0.5, 4.0, False)).step == 20
+def test_where_all_crossed_the_untrained_student_is_kept() -> None:
+    assert after((0.0, 3.0, True), (0.2, 1.0, True)).step == 0
+
+
+def test_a_look_that_did_not_cross_is_held_against_the_untrained_student() -> None:
+    assert after((0.0, 3.0, True), (-0.5, 1.0, False)).step == 0
+    assert after((0.0, 3.0, True), (0.0, 3.5, False)).step == 20
+    assert after((0.0, 5.0, False), loss=4.0).step == 0  # tied, and the loss is higher
 
 
 def test_a_new_top_that_leaves_the_kept_one_behind_is_kept_whatever_its_loss() -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from seemant.train.alarm.falling import loss_falls, slope
-from seemant.train.render import Row
+from seemant.train.alarm.falling import has_fallen, slope, worse
+from seemant.train.rows.render import Row
 
 
-def rows(n: int, per_paragraph: int = 1, answer: int = 5) -> list[Row]:
+def rows(n: int, per_paragraph: int = 1, answer: int = 5, bucket: str = "pairs") -> list[Row]:
     return [
         Row(
             key=str(i),
@@ -16,6 +16,7 @@ def rows(n: int, per_paragraph: int = 1, answer: int = 5) -> list[Row]:
             ids=[1] * (answer + 1),
             targets=[1] * answer + [-100],
             n_prompt=1,
+            bucket=bucket,
         )
         for i in range(n)
     ]
@@ -58,6 +59,7 @@ def test_of_few_paragraphs_there_is_no_interval_but_a_direction() -> None:
 
 def history(losses: list[float], n: int = 16) -> dict[int, list[float]]:
     noise = np.random.default_rng(3).normal(0, 0.3, (len(losses), n))
+    noise -= noise.mean(1, keepdims=True)
     return {10 * k: (5 * loss + noise[k]).tolist() for k, loss in enumerate(losses)}
 
 
@@ -68,14 +70,38 @@ def history(losses: list[float], n: int = 16) -> dict[int, list[float]]:
         ([4.0, 3.0, 2.5, 2.5, 2.5, 2.5, 2.5], True),  # a plateau after a fall looks healthy
         ([3.0, 3.0, 3.0, 3.0], False),
         ([3.0, 3.2, 3.5, 3.9], False),
+        ([9.0, 3.0, 3.1, 3.2, 3.3], False),  # far below look 0, and rising again
+        ([6.0, 3.0, 2.5, 3.0, 3.5, 4.0], False),
+        ([3.0, 4.0, 3.5, 3.5, 3.5, 3.5], False),  # a plateau above look 0
         ([3.0, 3.0, 3.0, 2.5], True),  # within one look
         ([3.0], False),
     ],
 )
 def test_a_loss_that_is_lower_than_it_was_falls(losses: list[float], falls: bool) -> None:
-    assert loss_falls(history(losses), rows(16))[0] is falls
+    assert has_fallen(history(losses), rows(16))[0] is falls
 
 
 def test_only_the_last_four_looks_are_the_slope_that_is_told() -> None:
-    _, told = loss_falls(history([9.0, 3.0, 3.1, 3.2, 3.3]), rows(16))
+    _, told = has_fallen(history([9.0, 3.0, 3.1, 3.2, 3.3]), rows(16))
     assert told.value == pytest.approx(0.01, abs=0.004)
+
+
+def mixed(pairs: list[float], replay: list[float]) -> tuple[dict[int, list[float]], list[Row]]:
+    own, other = history(pairs), history(replay)
+    return {k: own[k] + other[k] for k in own}, rows(16) + rows(16, bucket="replay")
+
+
+def test_the_loss_that_must_fall_is_that_of_the_pairs_alone() -> None:
+    nats, some = mixed([4.0, 3.5, 3.0, 2.8], [3.0, 5.0, 8.0, 9.0])
+    fell, told = has_fallen(nats, some)
+    assert fell and told.value < 0
+    nats, some = mixed([4.0, 4.2, 4.5, 4.8], [9.0, 5.0, 4.0, 3.0])
+    assert has_fallen(nats, some)[0] is False
+    assert has_fallen(history([4.0, 3.5, 3.0]), rows(16, bucket="replay"))[0] is True
+
+
+def test_replay_that_got_worse_is_named() -> None:
+    nats, some = mixed([4.0, 3.5, 3.0, 2.8], [3.0, 3.1, 3.3, 3.4])
+    assert worse(nats, some, 0.005) == ("replay",)
+    nats, some = mixed([4.0, 4.5, 5.0], [3.0, 2.9, 2.9])
+    assert worse(nats, some, 0.005) == ()

@@ -39,9 +39,10 @@ def test_the_ring_stands_at_its_step_through_all_panels(looks: list[Look]) -> No
 
 
 def test_every_look_has_a_point_in_every_panel(looks: list[Look]) -> None:
-    root = ElementTree.fromstring(behaviour_svg(looks))
+    beside = [look.model_copy(update={"loss_by_bucket": {"replay": 3.0}}) for look in looks]
+    root = ElementTree.fromstring(behaviour_svg(beside))
     points = list(root.iter(f"{SVG}circle"))
-    assert len(points) == 4 * 11 + 11 + 2 * 10  # signals; held-out; two buckets after step 0
+    assert len(points) == 4 * 11 + 11 + 11  # signals; the pairs; replay
     crossed = [e for e in points if e.get("class") == "hit"]
     assert len(crossed) == sum(r.crossed for look in looks for r in look.signals.values()) > 0
     bounds = [e for e in root.iter(f"{SVG}polyline") if e.get("class") == "bound"]
@@ -90,3 +91,17 @@ def test_ticks_stand_at_round_values(low: float, high: float, expected: list[flo
 def test_attributes_are_escaped_too() -> None:
     assert tag("a", title='"><b>') == '<a title="&quot;&gt;&lt;b&gt;"/>'
     assert text("<i>", 1, 2, "k") == '<text x="1" y="2" class="k">&lt;i&gt;</text>'
+
+
+def test_a_long_ring_sentence_is_wrapped_inside_the_image(looks: list[Look]) -> None:
+    at = next(n for n, look in enumerate(looks) if look.verdict == "ring")
+    signals = ("knowledge", "context", "mimicry", "language")
+    loud = looks[at].model_copy(update={"rang": signals, "worse": ("replay",)})
+    image = behaviour_svg([*looks[:at], loud])
+    said = [each for each in words(image) if each]
+    assert max(map(len, said)) <= 110
+    top = [each for each in ElementTree.fromstring(image).iter(f"{SVG}text") if each.text]
+    lines = [float(each.get("y", 0)) for each in top if each.get("x") == "20"][:-1]
+    panel = next(e for e in top if (e.text or "").startswith("held-out loss, nats"))
+    assert max(lines) + 12 < float(panel.get("y", 0))
+    assert "the alarm rang" in " ".join(said).lower() and "replay rose" in " ".join(said)

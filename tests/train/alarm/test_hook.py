@@ -3,18 +3,21 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from seemant.core.errors import InputError
+from seemant.core.errors import InputError, WorldError
 from seemant.core.jsonl import read_records
 from seemant.core.runlog import read_events
 from seemant.train.alarm.hook import ALARM_NAME, FIGURE_NAME, prepare
 from seemant.train.alarm.ring import Look
 from seemant.train.config import TrainConfig
-from seemant.train.render import Form
+from seemant.train.rows.render import Form
+from seemant.train.scale.world import Lone
 from tests.train.alarm.fakes import fake_alarm, fake_quiz, go_on, heldout
 
 FALLING = [4.0 / (1 + 0.2 * k) for k in range(1, 11)]
@@ -47,8 +50,8 @@ def test_it_rings_when_behaviour_falls_while_the_loss_does(tmp_path: Path) -> No
     assert said[:6] == ["base"] + ["quiet"] * 5
     assert said[7:] == ["ring"] * 4
     look = read_records(tmp_path / ALARM_NAME, Look)[7]
-    assert look.rang == ("mimicry",) and look.loss_falls
-    assert "mimicry rose by" in look.why and "while the held-out loss falls" in look.why
+    assert look.rang == ("mimicry",) and look.loss_fell
+    assert "mimicry rose by" in look.why and "while the held-out loss has fallen" in look.why
 
 
 def test_a_fall_with_a_loss_that_does_not_fall_is_a_note(tmp_path: Path) -> None:
@@ -103,7 +106,7 @@ def test_steps_between_looks_are_not_looked_at(tmp_path: Path) -> None:
     alarm.begin(nats(4.0))
     calls = alarm.passes.calls  # type: ignore[attr-defined]
     assert alarm.after_step(line(7, 3.0), nats(3.0)) is None
-    assert not alarm.wants_loss(7) and alarm.wants_loss(10)
+    assert not alarm.looks_at(7) and alarm.looks_at(10) and not alarm.wants_loss(10)
     assert alarm.passes.calls == calls  # type: ignore[attr-defined]
 
 
@@ -131,7 +134,7 @@ def test_looks_hold_no_time(tmp_path: Path) -> None:
     assert "seconds" not in (tmp_path / ALARM_NAME).read_text()
     events = read_events(tmp_path, "check")
     assert [event["step"] for event in events] == [0, 10, 20]
-    assert all(event["seconds"] >= 0 and event["tokens"] == 100 for event in events)
+    assert all(event["seconds"] >= 0 and event["tokens"] == 1096 for event in events)
 
 
 def test_the_base_is_asked_again_only_for_the_distance_to_it(tmp_path: Path) -> None:
@@ -173,10 +176,10 @@ def test_what_is_prepared_becomes_a_hook_that_keeps_to_its_share(tmp_path: Path,
     ready = prepare(config, form(chat), heldout(), tmp_path, ("en",))
     assert ready is not None
     tokens = ready.passes.n_tokens
-    long = ready.hook(None, {}, 2000, 10 * tokens)  # type: ignore[arg-type]
+    long = ready.hook(None, {}, 2000, 10 * tokens, world=Lone())  # type: ignore[arg-type]
     assert len(long.plan.steps) == 20 and long.bounds.checks == 20
     assert long.bounds.rule == "twice" and long.action == "stop"
-    short = ready.hook(None, {}, 60, tokens / 30)  # type: ignore[arg-type]
+    short = ready.hook(None, {}, 60, tokens / 30, world=Lone())  # type: ignore[arg-type]
     assert len(short.plan.steps) < 20 and short.bounds.checks == len(short.plan.steps)
     assert short.base_again is None
 
@@ -190,3 +193,109 @@ def test_the_figure_of_a_run_is_written_beside_it(tmp_path: Path) -> None:
 def test_the_fake_quiz_is_like_a_real_one() -> None:
     made = fake_quiz()
     assert len(made.families) == 48 and len(made.continuations) == 48 * 8
+
+
+def test_a_signal_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    alarm = fake_alarm(tmp_path, lambda look: np.nan if look == 2 else 0.0)
+    with pytest.raises(WorldError, match="behaviour after step 20 is not finite: mimicry of 48"):
+        go_on(alarm, FALLING)
+    assert verdicts(tmp_path) == ["base", "quiet"]
+    with pytest.raises(WorldError, match="after step 0"):
+        go_on(fake_alarm(tmp_path, lambda look: np.inf), FALLING)
+
+
+def test_where_every_look_crossed_the_untrained_student_is_the_best(tmp_path: Path) -> None:
+    alarm = fake_alarm(tmp_path, lambda look: 0.9 * min(look, 1), action="rollback")
+    assert alarm.begin([20.0] * 16).best
+    said = go_on(alarm, FALLING[:3])
+    assert said[0].action == "rollback" and not any(each.best for each in said)
+    assert read_records(tmp_path / ALARM_NAME, Look)[-1].best == 0
+
+
+def test_of_several_ranks_one_writes(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir(), second.mkdir()
+    said = [
+        go_on(fake_alarm(out, after_five, writes=out is first), FALLING) for out in (first, second)
+    ]
+    assert said[0] == said[1]
+    assert {path.name for path in first.iterdir()} >= {ALARM_NAME, FIGURE_NAME, "events.jsonl"}
+    assert list(second.iterdir()) == []
+
+
+class Pair(Lone):
+    rank, size = 1, 2
+
+
+def test_a_rank_of_two_counts_its_own_half_of_a_step(tmp_path: Path, chat: Any) -> None:
+    ready = prepare(TrainConfig(alarm="log"), form(chat), heldout(), tmp_path, ("en",))
+    assert ready is not None
+    tokens = float(ready.passes.n_tokens)
+    alone, two = (
+        ready.hook(None, {}, 200, tokens, world=world)  # type: ignore[arg-type]
+        for world in (Lone(), Pair())
+    )
+    assert len(two.plan.steps) == pytest.approx(len(alone.plan.steps) / 2, abs=1)
+    assert alone.writes and not two.writes
+
+
+def test_the_check_is_charged_for_its_held_out_rows(tmp_path: Path, chat: Any) -> None:
+    many = heldout(4000)
+    ready = prepare(TrainConfig(alarm="log"), form(chat), many, tmp_path, ("en",))
+    assert ready is not None
+    made = ready.hook(None, {}, 500, ready.passes.n_tokens, world=Lone())  # type: ignore[arg-type]
+    assert ready.passes.n_tokens < made.n_tokens <= 1.5 * ready.passes.n_tokens
+    run = 500 * ready.passes.n_tokens * 2.2
+    cost = (len(made.plan.steps) + 1) * made.n_tokens
+    assert made.plan.share == pytest.approx(cost / (cost + run)) and made.plan.share <= 0.03
+
+
+def test_between_the_loops_own_looks_the_alarm_measures_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seemant.train.alarm import hook as module
+    from tests.train.alarm.fakes import line, nats
+
+    seen: list[int] = []
+
+    def measured(student: Any, rows: Any, tokens: int) -> list[float]:
+        seen.append(len(rows))
+        return nats(3.0)
+
+    monkeypatch.setattr(module, "answer_nats", measured)
+    alarm = fake_alarm(tmp_path, steady)
+    alarm.begin(nats(4.0))
+    alarm.after_step(line(10, 3.5), nats(3.5))
+    assert not seen
+    alarm.after_step(line(20, 9.0).model_copy(update={"heldout_loss": None}), nats(9.0))
+    assert seen == [16]
+    losses = [look.heldout_loss for look in read_records(tmp_path / ALARM_NAME, Look)]
+    assert losses == pytest.approx([4.0, 3.5, 3.0])
+
+
+def test_the_loss_of_a_look_is_that_of_the_pairs_and_replay_stands_beside_it(
+    tmp_path: Path,
+) -> None:
+    from tests.train.alarm.fakes import line, nats
+
+    again = [replace(row, bucket="replay", key=f"r{row.key}") for row in heldout()]
+    alarm = fake_alarm(tmp_path, steady, rows=heldout() + again)
+    alarm.begin(nats(4.0) + nats(3.0))
+    alarm.after_step(line(10, 3.0), nats(3.0) + nats(3.5, seed=1))
+    look = read_records(tmp_path / ALARM_NAME, Look)[1]
+    assert look.heldout_loss == pytest.approx(3.0)
+    assert look.loss_by_bucket == pytest.approx({"replay": 3.5})
+    assert look.worse == ("replay",) and look.verdict == "note"
+    assert look.why == "the held-out loss of replay rose"
+
+
+def test_what_the_base_does_not_have_is_said_to_be_unable_to_fall(tmp_path: Path) -> None:
+    alarm = fake_alarm(tmp_path, steady)
+    base = alarm.passes.base  # type: ignore[attr-defined]
+    base[0::16] += 60  # `right` of the English families: known, and in their language
+    go_on(alarm, FALLING[:1])
+    floor = read_records(tmp_path / ALARM_NAME, Look)[0].floor
+    assert floor["knowledge"] == ("hi",)
+    said = [event["text"] for event in read_events(tmp_path, "note")]
+    assert "knowledge cannot fall in hi: the base has none" in said
+    assert not any(text.startswith("knowledge cannot fall in en") for text in said)

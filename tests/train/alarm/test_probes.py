@@ -10,6 +10,7 @@ import regex
 from seemant.core.records import LANGUAGES, Lang
 from seemant.corpus.shipped import shipped
 from seemant.probe.suites import load_suite
+from seemant.train.alarm import signals
 from seemant.train.alarm.probes import AlarmProbe, dealt, shipped_probes
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
@@ -124,3 +125,19 @@ def test_the_data_files_are_plain_json_lines_in_nfc() -> None:
         text = files("seemant.train.alarm").joinpath("data", f"{lang}.jsonl").read_text("utf-8")
         assert unicodedata.is_normalized("NFC", text)
         assert all(isinstance(json.loads(line), dict) for line in text.splitlines())
+
+
+def test_headlines_are_as_much_longer_than_replies_as_the_signals_say() -> None:
+    ratios = sorted(
+        len(probe.news.encode()) / len(probe.reply.encode())
+        for lang in LANGUAGES
+        for probe in shipped_probes(lang)
+    )
+    assert 1.7 <= ratios[len(ratios) // 2] < 1.9
+    assert ratios[0] > 0.6 and ratios[-1] <= 4.5
+    assert "1.8 times the bytes in the median, 4.5 at most" in (signals.__doc__ or "")
+
+
+def test_a_question_does_not_hold_its_answers_stem() -> None:
+    (probe,) = [each for each in shipped_probes("kn") if each.family == "cut-paper"]
+    assert "ಕತ್ತರಿ" not in probe.question and probe.right in probe.reply

@@ -10,7 +10,7 @@ from seemant.probe.likelihood import NULL_QUESTION, AnswerNats, margins
 from seemant.train.alarm.probes import Asked, dealt
 from seemant.train.alarm.quiz import Continuation, Family, Quiz, quiz
 from seemant.train.alarm.signals import GOOD, SIGNALS, oriented, values
-from seemant.train.render import Form
+from seemant.train.rows.render import Form
 from tests.train.tiny import byte_level, sentencepiece
 
 

@@ -35,6 +35,14 @@ def test_a_model_that_gives_every_byte_one_bit_has_one_bit_a_byte() -> None:
     assert bytes_a_token(rows) == {"en": 1.0}  # bytes are the tokens, the end is one of each
 
 
+def test_control_tokens_written_in_a_text_count_as_their_bytes() -> None:
+    some = [Paragraph(id="d", lang="en", text="a <|end|> b <|begin|>")]
+    heldout = windows_of(some, tokenizer_of(byte_metadata()), 8)
+    nats = [math.log(2) * length for length in heldout.lengths]  # one bit for each target
+    assert bits_per_byte(nats, heldout)["en"].value == pytest.approx(1.0)
+    assert bytes_a_token(heldout)["en"] == 1.0
+
+
 def test_bits_per_byte_is_by_language_and_its_interval_by_document() -> None:
     some = [
         Paragraph(id=f"{lang}{i}", lang=lang, text="ab" * (1 + i))  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from seemant.models.hf_config import family_of_config
 from seemant.models.names import Family
 from seemant.train.pretrain.config import SIZES, PretrainConfig
+from seemant.train.pretrain.recipe import train_config
 from seemant.train.pretrain.shape import hf_config
 from seemant.train.pretrain.vocabulary import byte_metadata, tokenizer_of
 
@@ -57,6 +58,25 @@ def test_minutes_take_the_place_of_tokens() -> None:
 def test_a_shape_that_cannot_be_is_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         PretrainConfig.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("batch", "micro", "parts", "size"),
+    [(1024, 4096, 1, 1024), (4096, 4096, 1, 4096), (6000, 4096, 2, 3000), (9001, 4096, 3, 3001)],
+)
+def test_a_step_is_cut_into_equal_parts_that_hold_the_tokens_asked_for(
+    batch: int, micro: int, parts: int, size: int
+) -> None:
+    config = PretrainConfig(batch_tokens=batch, micro_tokens=micro)
+    assert (config.micro_batches, config.micro_size) == (parts, size)
+    settings = train_config(config, 3)
+    assert (settings.accumulation, settings.pack) == (parts, size)
+
+
+@pytest.mark.parametrize("batch", [200, 300])
+def test_a_step_too_small_for_a_window_is_refused_with_the_numbers(batch: int) -> None:
+    with pytest.raises(ValidationError, match=f"batch_tokens {batch} .* no window of 256"):
+        PretrainConfig(batch_tokens=batch, micro_tokens=256)
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3"])

@@ -85,7 +85,10 @@ def test_it_leaves_a_model_and_what_was_measured(text: Path, tmp_path: Path) -> 
         "step_time", "train_speed", "peak_rss", "useful_flops", "peak_flops", "flop_utilisation",
     }  # fmt: skip
     assert 0 < found["flop_utilisation", None, "measured"].value < 1
-    assert found["peak_rss", None, "predicted"].value > 1e8
+    planned = found["peak_rss", None, "predicted"]
+    assert planned.value > 1e8
+    assert planned.ci_low is not None and planned.ci_high is not None
+    assert planned.ci_low < planned.value < planned.ci_high
 
 
 def test_the_measured_bits_are_those_of_the_saved_model(
@@ -186,6 +189,36 @@ def test_minutes_become_tokens_once(text: Path, tmp_path: Path) -> None:
     assert weights(given.path) == weights(done.path)
 
 
+def test_the_timed_steps_clip_and_hold_the_normaliser_as_the_run_does(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seemant.train.pretrain import session
+
+    clips, settings = [], []
+
+    def clip(parameters: Any, most: float) -> torch.Tensor:
+        clips.append(most)
+        return real_clip(parameters, most)
+
+    def student(decoder: Any, loss: Any, fill: int) -> Any:
+        settings.append(loss)
+        return real_student(decoder, loss, fill)
+
+    real_clip, real_student = torch.nn.utils.clip_grad_norm_, session.Student
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+    monkeypatch.setattr(session, "Student", student)
+    config = CONFIG.model_copy(update={"clip": 0.5, "z_loss": 1e-4})
+    ready = session.read_text(config, text, tmp_path)
+    assert session._speed(config, session.hf_config(config, ready.tokenizer), ready.train) > 0
+    assert set(clips) == {0.5} and settings[0].z_loss == 1e-4
+
+
+def test_a_step_takes_the_tokens_asked_for(text: Path, tmp_path: Path) -> None:
+    done = pretrain(text, tmp_path / "run", batch_tokens=100, micro_tokens=4096, tokens=600)
+    lines = [json.loads(each) for each in (done.path / "losses.jsonl").read_text().splitlines()]
+    assert len(lines) >= 6 and max(line["tokens"] for line in lines if "tokens" in line) <= 100
+
+
 def test_a_run_that_goes_on_keeps_the_budget_it_found(text: Path, tmp_path: Path) -> None:
     from seemant.train.pretrain.budget import budget_of
 
@@ -203,6 +236,20 @@ def test_a_run_that_goes_on_keeps_the_budget_it_found(text: Path, tmp_path: Path
 def test_too_little_memory_is_said_before_the_first_step(text: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the plan needs"):
         pretrain(text, tmp_path / "run", memory_limit="50MB")
+
+
+def test_the_plan_counts_every_compiled_kernel_that_the_run_may_keep() -> None:
+    from seemant.models.decoder.kernel_cache import KERNEL_BYTES
+    from seemant.train.memory import phases, terms
+    from seemant.train.pretrain import recipe
+    from seemant.train.pretrain.results import peak_planned
+    from seemant.train.pretrain.shape import hf_config
+    from seemant.train.pretrain.vocabulary import byte_metadata, tokenizer_of
+
+    said = hf_config(CONFIG, tokenizer_of(byte_metadata()))
+    found = peak_planned(CONFIG, said, 10**8).terms
+    most = found[phases.RUNTIME] + found[phases.KERNELS] - 10**8
+    assert most >= recipe.KERNELS * KERNEL_BYTES > terms.KERNELS * KERNEL_BYTES
 
 
 def test_bad_input_is_refused(text: Path, tmp_path: Path) -> None:

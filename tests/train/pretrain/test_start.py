@@ -14,7 +14,7 @@ from seemant.train.pretrain.session import FILL, made, optimiser_of
 from seemant.train.pretrain.shape import hf_config
 from seemant.train.pretrain.start import first_weights
 from seemant.train.pretrain.vocabulary import byte_metadata, tokenizer_of
-from seemant.train.render import Row
+from seemant.train.rows.render import Row
 from seemant.train.student import Student
 
 SMALL = {"size": "0.1M", "context": 40, "micro_tokens": 128}

@@ -1,5 +1,6 @@
 """Windows: every token predicted once, from its own document alone, in the same order always."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -96,6 +97,56 @@ def test_a_text_file_s_lines_are_documents_in_their_script_s_language(tmp_path: 
     path.write_text("123\n456\n")
     with pytest.raises(BadRecord, match="2 in no known script"):
         read_documents(path, languages=None, heldout_share=0, seed=0)
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".ndjson"])
+def test_a_packed_file_of_paragraphs_is_read_as_the_plain_one_is(
+    packing: str, suffix: str, tmp_path: Path
+) -> None:
+    lines = [json.dumps({"id": each, "lang": "en", "text": each}) for each in ("one", "two")]
+    raw = "\n".join([*lines, "{broken"]).encode()
+    plain = tmp_path / f"text{suffix}"
+    plain.write_bytes(raw)
+    if packing == "gzip":
+        packed, data = tmp_path / f"text{suffix}.gz", gzip.compress(raw)
+    else:
+        packed = tmp_path / f"text{suffix}.zst"
+        data = pytest.importorskip("zstandard").ZstdCompressor().compress(raw)
+    packed.write_bytes(data)
+    bad = tmp_path / "rejected.jsonl"
+    both = []
+    for path in (plain, packed):
+        found = read_documents(path, languages=None, heldout_share=0, seed=0, rejected=bad)
+        said = json.loads(bad.read_text())
+        assert said.pop("file") == str(path)
+        both.append(([each.text for each in found.train], said))
+    assert both[0] == both[1] and both[0][0] == ["one", "two"]
+    with pytest.raises(BadRecord, match="1 bad line"):
+        read_documents(packed, languages=None, heldout_share=0, seed=0)
+
+
+def test_a_line_in_which_nothing_can_be_seen_is_no_document(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("\u200b\n\ufeff\n\u00a0\n \u200b\ufeff \nthe rain\n", encoding="utf-8")
+    for languages in (("en",), None):
+        found = read_documents(path, languages=languages, heldout_share=0, seed=0)
+        assert [each.text for each in found.train] == ["the rain"]
+        assert found.aside == {"without a visible character": 4}
+    path = tmp_path / "text.jsonl"
+    some = [{"id": text, "lang": "hi", "text": text} for text in ("\u200b", "क\u200d")]
+    path.write_text("".join(json.dumps(each) + "\n" for each in some))
+    found = read_documents(path, languages=None, heldout_share=0, seed=0)
+    assert [each.text for each in found.train] == ["क\u200d"]
+
+
+def test_special_tokens_written_in_a_text_are_its_letters() -> None:
+    text = "say <|begin|> then <|end|> and stop"
+    [row] = windows_of(documents([text]), BYTES, 64)
+    assert list(row.targets) == [*text.encode(), END_ID]
+    assert BEGIN_ID not in row.ids[1:]
+    assert END_ID in BYTES.encode("<|end|>")  # the tokenizer itself reads them as before
+    assert len(first_tokens(documents([text] * 3), BYTES, len(text) + 1)) == 1
 
 
 def test_a_corpus_artefact_keeps_its_own_held_out_part(tmp_path: Path) -> None:

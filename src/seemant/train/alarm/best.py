@@ -7,8 +7,10 @@ step 0, so that looks can be compared. A look is as good as the lower end of its
 The top is the look with the largest lower end. Looks that cannot be told from it are tied, and of
 those the one with the lowest held-out loss is kept: without ties the first look would win nearly
 always, as it has moved the least. A look is tied when the paired difference of its families to the
-top's has a one-sided 95 % interval that reaches 0. One at which a signal crossed its bound is
-neither top nor tied. All is decided when a look is made, so one copy of the weights is enough.
+top's has a one-sided 95 % interval that reaches 0. Look 0, the untrained student, is the first
+candidate: its margin is 0 by definition. A look at which a signal crossed its bound is never taken,
+so where every look crossed a rollback gives the untrained student back. All is decided when a look
+is made, so one copy of the weights is enough.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +23,7 @@ from seemant.train.alarm.signals import Floats, Signal
 
 
 class Best(Record):
-    """The look that is kept: its step, held-out loss, families' margins, whether a signal crossed.
+    """The look that is kept: its step, held-out loss, families' margins.
 
     top: the margins of the look with the largest lower end.
     """
@@ -30,7 +32,6 @@ class Best(Record):
     loss: float
     margin: tuple[float, ...]
     top: tuple[float, ...]
-    crossed: bool = False
 
 
 def pooled(falls: Mapping[Signal, Floats], spreads: Mapping[Signal, float]) -> Floats:
@@ -39,20 +40,23 @@ def pooled(falls: Mapping[Signal, Floats], spreads: Mapping[Signal, float]) -> F
     return np.mean(parts, axis=0) if parts else np.zeros(len(next(iter(falls.values()))))
 
 
-def chosen(best: Best | None, step: int, margin: Floats, loss: float, crossed: bool) -> Best:
+def untrained(n_families: int, loss: float) -> Best:
+    """Return look 0 as what is kept: the student before step 1."""
+    zeros = (0.0,) * n_families
+    return Best(step=0, loss=loss, margin=zeros, top=zeros)
+
+
+def chosen(best: Best, step: int, margin: Floats, loss: float, crossed: bool) -> Best:
     """Return what is kept after this look: its `step` says whether this look's or the former.
 
-    margin: `pooled` of this look. Where every look so far crossed a bound, the first is kept.
+    margin: `pooled` of this look.
     """
-    here = tuple(map(float, margin))
-    this = Best(step=step, loss=loss, margin=here, top=here, crossed=crossed)
-    if best is None or (best.crossed and not crossed):
-        return this
     if crossed:
         return best
+    here = tuple(map(float, margin))
     top = here if lower_end(margin) > lower_end(np.array(best.top)) else best.top
     if tied(here, top) and (loss < best.loss or not tied(best.margin, top)):
-        return this.model_copy(update={"top": top})
+        return Best(step=step, loss=loss, margin=here, top=top)
     return best.model_copy(update={"top": top})
 
 

@@ -7,6 +7,7 @@ is a line through all panels. Every text is escaped; nothing is fetched.
 """
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from seemant.train.alarm.ring import Look
 from seemant.train.alarm.signals import SIGNALS, Signal
@@ -15,6 +16,7 @@ from seemant.train.alarm.svg import Panel, signed, tag, text
 
 _WIDTH, _LEFT, _RIGHT = 860, 64, 128
 _LOSS_HEIGHT, _SIGNAL_HEIGHT, _GAP, _TOP = 150, 84, 28, 92
+_LETTERS = 110  # of a line: 820 pixels hold that many of 12-pixel letters
 _TITLES: dict[Signal, str] = {
     "knowledge": "knowledge: the right answer against a wrong one",
     "context": "context: an answer behind its question against another question",
@@ -47,13 +49,15 @@ def behaviour_svg(looks: Sequence[Look], title: str = "Loss and behaviour") -> s
         return _image(80, title, text("no look at the behaviour yet", 20, 45))
     span = (0.0, float(max(looks[-1].step, 1)))
     parts = [text(title, 20, 22, "name")]
-    parts += [text(said, 20, 40 + 16 * line) for line, said in enumerate(_summary(looks))]
-    top = _loss(parts, looks, span, _TOP)
+    said = [line for each in _summary(looks) for line in wrap(each, _LETTERS)]
+    parts += [text(line, 20, 40 + 16 * number) for number, line in enumerate(said)]
+    first = _TOP + 16 * max(0, len(said) - 2)
+    top = _loss(parts, looks, span, first)
     for number, signal in enumerate(SIGNALS):
         top = _signal(parts, looks, signal, span, top, number)
     bottom = _Axis(span, top - _GAP + 2)
     parts += bottom.drawn(looks)
-    return _image(top + 34, title, *_rings(looks, bottom), *parts)
+    return _image(top + 34, title, *_rings(looks, bottom, first), *parts)
 
 
 def _loss(parts: list[str], looks: Sequence[Look], span: tuple[float, float], top: int) -> int:
@@ -127,15 +131,15 @@ class _Axis:
         return found
 
 
-def _rings(looks: Sequence[Look], axis: _Axis) -> list[str]:
+def _rings(looks: Sequence[Look], axis: _Axis, top: int) -> list[str]:
     first = next((look for look in looks if look.verdict == "ring"), None)
     if first is None:
         return []
     x = axis.panel.x(first.step)
     anchor = "end" if x > _WIDTH / 2 else ""
-    line = tag("line", x1=x, x2=x, y1=_TOP - 6, y2=axis.y, class_="ring")
+    line = tag("line", x1=x, x2=x, y1=top - 6, y2=axis.y, class_="ring")
     place = x - 6 if anchor else x + 6
-    return [line, text(f"ring, step {first.step}", place, _TOP + 6, f"ringtext {anchor}")]
+    return [line, text(f"ring, step {first.step}", place, top + 6, f"ringtext {anchor}")]
 
 
 def _panel(span: tuple[float, float], values: Sequence[float], top: int, height: int) -> Panel:
@@ -160,10 +164,14 @@ def _apart(ends: list[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
 def _summary(looks: Sequence[Look]) -> list[str]:
     last = looks[-1]
     first = next((look for look in looks if look.verdict == "ring"), None)
+    floor = looks[0].floor
     if first is None:
         said = [f"No ring in {last.number} looks."]
     else:
         said = [f"The alarm rang at step {first.step}: {first.why}."]
+    if floor:
+        none = "; ".join(f"{signal} in {', '.join(langs)}" for signal, langs in floor.items())
+        said.append(f"Cannot fall, as the base has none: {none}.")
     if last.retention is not None:
         said.append(f"KL to the base on neutral text, last look: {last.retention:.3f} nats/token.")
     return said

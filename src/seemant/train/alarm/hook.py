@@ -22,10 +22,11 @@ from seemant.core.jsonl import write_records
 from seemant.core.records import Lang
 from seemant.core.runlog import log_event
 from seemant.train.adapt import LoraLinear, adapters_off
-from seemant.train.alarm.best import Best, chosen, pooled
+from seemant.train.alarm.best import Best, chosen, pooled, untrained
 from seemant.train.alarm.bounds import Bounds
-from seemant.train.alarm.falling import loss_falls
+from seemant.train.alarm.falling import counted, has_fallen, worse
 from seemant.train.alarm.figure import behaviour_svg
+from seemant.train.alarm.held import some_rows
 from seemant.train.alarm.likelihoods import Passes, Scores
 from seemant.train.alarm.paired import lower_end
 from seemant.train.alarm.probes import dealt
@@ -34,12 +35,15 @@ from seemant.train.alarm.ring import TOLERANCE, Look, base_look, readings, verdi
 from seemant.train.alarm.schedule import Schedule, schedule
 from seemant.train.alarm.signals import SIGNALS, Floats, Signal, oriented, values
 from seemant.train.config import TrainConfig
+from seemant.train.heldout import answer_nats, by_bucket
 from seemant.train.hooks import QuietHook, Verdict
 from seemant.train.lines import StepLine
-from seemant.train.render import Row
+from seemant.train.rows.render import Row
+from seemant.train.scale.world import World
 
 ALARM_NAME = "alarm.jsonl"
 FIGURE_NAME = "behaviour.svg"
+_AT_ONCE = 1024  # tokens of held-out rows that are looked at together; memory only
 
 
 def prepare(
@@ -80,13 +84,21 @@ class Prepared:
         adapters: Mapping[str, LoraLinear],
         total_steps: int,
         step_tokens: float,
+        *,
+        world: World,
     ) -> "Alarm":
         """Return the hook of a run. adapters: empty where every weight is trained.
 
-        step_tokens: mean tokens of an optimiser step.
+        step_tokens: mean tokens of an optimiser step, of all ranks together. world: only its rank 0
+        writes; all make the same checks.
         """
-        n_checks, n_tokens = self.config.checks, self.passes.n_tokens
-        plan = schedule(total_steps, n_checks, check_tokens=n_tokens, step_tokens=step_tokens)
+        rows = looked_at(self.heldout, self.passes.n_tokens, self.config.seed)
+        plan = schedule(
+            total_steps,
+            self.config.checks,
+            check_tokens=self.passes.n_tokens + sum(len(self.heldout[at].ids) for at in rows),
+            step_tokens=step_tokens / world.size,
+        )
         rule = self.config.alarm_rule
         return Alarm(
             student,
@@ -99,14 +111,21 @@ class Prepared:
             seed=self.config.seed,
             base_again=(lambda: adapters_off(adapters)) if adapters else None,
             passes=self.passes,
+            writes=world.rank == 0,
         )
+
+
+def looked_at(heldout: Sequence[Row], check_tokens: int, seed: int) -> list[int]:
+    """Return the indices of the held-out rows of a check: half as many tokens as its probes."""
+    return some_rows(heldout, check_tokens // 2, seed)
 
 
 class Alarm(QuietHook):
     """Looks at the behaviour at the steps of its schedule.
 
     base_again: makes a context in which the student is its own base; None where the base is gone
-    (every weight is trained), and then there is no retention.
+    (every weight is trained), and then there is no retention. heldout: all held-out rows; the loss
+    is taken on some of them. writes: whether this process writes files.
     """
 
     name = "alarm"
@@ -125,41 +144,61 @@ class Alarm(QuietHook):
         base_again: Callable[[], AbstractContextManager[Any]] | None = None,
         passes: Passes | None = None,
         tolerance: Mapping[Signal, float] = TOLERANCE,
+        writes: bool = True,
     ) -> None:
-        self.student, self.quiz, self.heldout, self.out = student, asked, heldout, out
+        self.student, self.quiz, self.out, self.writes = student, asked, out, writes
         self.plan, self.bounds, self.action, self.seed = plan, bounds, action, seed
         self.base_again, self.tolerance = base_again, tolerance
         self.passes = passes or Passes(asked)
+        self.chosen = looked_at(heldout, self.passes.n_tokens, seed)
+        self.rows = [heldout[at] for at in self.chosen]
         self.looks: list[Look] = []
         self.base: dict[Signal, list[float]] = {}
         self.nats: dict[int, list[float]] = {}
         self.best: Best | None = None
         self._neutral: list[Tensor] | None = None
 
-    def begin(self, nats: Sequence[float] = ()) -> None:
-        """Look at the untrained student: what every look is compared with.
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens a check passes through the blocks."""
+        return self.passes.n_tokens + sum(len(row.ids) for row in self.rows)
+
+    def begin(self, nats: Sequence[float] = ()) -> Verdict:
+        """Look at the untrained student: what every look is compared with, and the first best.
 
         nats: of each held-out row, where the loop has measured them.
         """
         start = time.perf_counter()
+        self.nats = {0: self._nats(nats)}
         found = self._values()
+        loss, others = self._losses(0)
+        self.looks = [base_look(found, self._languages, loss, others)]
         self.base = {signal: found[signal].tolist() for signal in SIGNALS}
-        if nats:
-            self.nats[0] = list(nats)
-        self.looks = [base_look(found, self._languages, _mean(nats, self.heldout))]
+        self.best = untrained(len(self.quiz.families), loss)
         self._log(start)
         self._write()
+        for signal, langs in self.looks[0].floor.items():
+            for lang in langs:
+                self._event("note", text=f"{signal} cannot fall in {lang}: the base has none")
+        return Verdict(best=True, score=0.0)
 
-    def wants_loss(self, step: int) -> bool:
+    def looks_at(self, step: int) -> bool:
         """Whether the step is one of the schedule's."""
         return step in self.plan.steps
 
     def after_step(self, line: StepLine, nats: Sequence[float]) -> Verdict | None:
-        """Look, where the schedule says so; the run's action is taken at the first ring."""
-        if not self.wants_loss(line.step):
+        """Look, where the schedule says so; the run's action is taken at the first ring.
+
+        The loop's held-out nats are taken where it has measured them at this step; elsewhere the
+        few rows that the alarm looks at are measured here.
+
+        Raises:
+            WorldError: the behaviour is not finite.
+        """
+        if not self.looks_at(line.step):
             return None
         start = time.perf_counter()
-        self.nats[line.step] = list(nats)
+        self.nats[line.step] = self._nats(nats if line.heldout_loss is not None else ())
         look = self._look(line)
         first = look.verdict == "ring" and all(each.verdict != "ring" for each in self.looks)
         self.looks.append(look)
@@ -208,12 +247,14 @@ class Alarm(QuietHook):
             step=line.step,
             tolerance=self.tolerance,
         )
-        falls, slope = loss_falls(self.nats, self.heldout)
-        said, rang = verdict(found, falls)
+        fell, slope = has_fallen(self.nats, self.rows)
+        lost = worse(self.nats, self.rows, self.bounds.alpha / self.bounds.checks)
+        said, rang = verdict(found, fell, lost)
         drifts = {s: oriented(s, now[s], self.base[s]) for s in SIGNALS}
         margin = pooled(drifts, {s: float(np.std(self.base[s], ddof=1)) for s in SIGNALS})
-        loss = _mean(self.nats[line.step], self.heldout)
-        self.best = chosen(self.best, line.step, margin, loss or 0.0, bool(rang))
+        loss, others = self._losses(line.step)
+        assert self.best is not None
+        self.best = chosen(self.best, line.step, margin, loss, bool(rang))
         number = len(self.looks)
         return Look(
             number=number,
@@ -221,10 +262,11 @@ class Alarm(QuietHook):
             verdict=said,
             rang=rang,
             heldout_loss=loss,
-            loss_by_bucket=line.heldout_by_bucket,
-            loss_falls=falls,
+            loss_by_bucket=others,
+            loss_fell=fell,
             loss_slope=slope.value,
             loss_slope_upper=slope.upper,
+            worse=lost,
             retention=self._retention(),
             pooled=float(margin.mean()),
             pooled_low=lower_end(margin),
@@ -232,6 +274,26 @@ class Alarm(QuietHook):
             best=self.best.step,
             signals=found,
         )
+
+    def _nats(self, measured: Sequence[float]) -> list[float]:
+        """Return the nats of the alarm's rows. measured: of all held-out rows, none: not yet."""
+        if measured:
+            return [measured[at] for at in self.chosen]
+        return answer_nats(self.student, self.rows, _AT_ONCE)  # type: ignore[arg-type]
+
+    def _losses(self, step: int) -> tuple[float, dict[str, float]]:
+        """Return the pairs' loss in nats a token, and that of the other buckets."""
+        own = counted(self.rows)
+        others = {
+            bucket: self._mean(step, chosen)
+            for bucket, chosen in by_bucket(self.rows).items()
+            if chosen[0] not in own
+        }
+        return self._mean(step, own), others
+
+    def _mean(self, step: int, chosen: Sequence[int]) -> float:
+        nats = self.nats[step]
+        return sum(nats[at] for at in chosen) / sum(self.rows[at].n_answer for at in chosen)
 
     def _retention(self) -> float | None:
         if self.base_again is None:
@@ -243,24 +305,23 @@ class Alarm(QuietHook):
 
     def _log(self, start: float) -> None:
         look = self.looks[-1]
-        log_event(
-            self.out,
+        self._event(
             "check",
             step=look.step,
             number=look.number,
             checks=self.bounds.checks,
             verdict=look.verdict,
             why=look.why,
-            tokens=self.passes.n_tokens,
+            tokens=self.n_tokens,
             seconds=time.perf_counter() - start,
             planned_share=self.plan.share,
         )
 
+    def _event(self, kind: str, **facts: Any) -> None:
+        if self.writes:
+            log_event(self.out, kind, **facts)
+
     def _write(self) -> None:
-        write_records(self.out / ALARM_NAME, self.looks)
-        write_atomic(self.out / FIGURE_NAME, behaviour_svg(self.looks))
-
-
-def _mean(nats: Sequence[float], rows: Sequence[Row]) -> float | None:
-    """Return nats a token."""
-    return sum(nats) / sum(row.n_answer for row in rows) if nats else None
+        if self.writes:
+            write_records(self.out / ALARM_NAME, self.looks)
+            write_atomic(self.out / FIGURE_NAME, behaviour_svg(self.looks))

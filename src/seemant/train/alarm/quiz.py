@@ -14,11 +14,11 @@ from seemant.core.records import Lang, Pair
 from seemant.models.tokenizer import Tokenizer
 from seemant.probe.likelihood import NULL_QUESTION
 from seemant.train.alarm.probes import Asked
-from seemant.train.render import Row
+from seemant.train.rows.render import Row
 
 
 class Renders(Protocol):
-    """What a run writes its pairs with: `seemant.train.check.Form`."""
+    """What a run writes its pairs with: `seemant.train.rows.check.Form`."""
 
     @property
     def tokenizer(self) -> Tokenizer:

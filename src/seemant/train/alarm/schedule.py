@@ -2,7 +2,8 @@
 
 The bounds need K before the run, and a rerun must look at the same steps, so no clock decides.
 The price of a check and of a step is counted in tokens that pass the blocks: a check passes its
-tokens once, a step passes them `PASSES` times (forward and backward).
+tokens once (the probes' and those of the held-out rows that its loss is taken on), a step passes
+them `PASSES` times (forward and backward). Look 0, at the untrained model, costs as much as any.
 """
 
 from dataclasses import dataclass
@@ -37,12 +38,14 @@ def schedule(
     """Return at most `checks` evenly spaced steps, as few as keep within `max_share`.
 
     At least four, or one a step in a shorter run, whatever they cost. None: no limit on the share.
+    check_tokens: of one look, all that it passes. step_tokens: of a step on one rank, as every rank
+    makes whole checks. The share counts look 0.
     """
     run = total_steps * step_tokens * PASSES
     n = checks
     if max_share is not None:
-        n = min(n, int(max_share / (1 - max_share) * run / check_tokens))
+        n = min(n, int(max_share / (1 - max_share) * run / check_tokens) - 1)
     n = min(max(n, min(FEWEST, checks)), total_steps)
     steps = tuple(round(total_steps * k / n) for k in range(1, n + 1))
-    cost = n * check_tokens
+    cost = (n + 1) * check_tokens
     return Schedule(steps, cost / (cost + run))

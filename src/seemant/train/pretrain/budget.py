@@ -7,7 +7,7 @@ from typing import Literal
 
 from seemant.core.jsonl import read_json, write_json
 from seemant.train.pretrain.config import PretrainConfig
-from seemant.train.pretrain.recipe import micro_batches, order_of
+from seemant.train.pretrain.recipe import order_of
 from seemant.train.pretrain.windows import Windows
 
 NAME = "budget.json"
@@ -45,7 +45,7 @@ def budget_of(
     if config.minutes is not None and path.is_file():
         return Budget(**read_json(path))
     bins = order_of(windows, config).epoch(0)
-    step_tokens = windows.n_tokens / len(bins) * micro_batches(config)
+    step_tokens = windows.n_tokens / len(bins) * config.micro_batches
     wanted = float(config.tokens or 0)
     if config.minutes is not None:
         looks = (config.evaluations + 1) * heldout_tokens * _EVALUATION

@@ -56,7 +56,7 @@ class PretrainConfig(Config):
     batch_tokens: PositiveInt = 4096
     """Tokens of one optimiser step, about: whole windows fill it."""
     micro_tokens: PositiveInt = 4096
-    """Tokens computed at a time; a smaller number needs less memory."""
+    """Most tokens computed at a time; a step is cut into equal parts of at most this many."""
     lr: PositiveFloat = 4e-3
     """Highest learning rate, reached after the warm-up."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -76,7 +76,7 @@ class PretrainConfig(Config):
     vocab_block: PositiveInt = 8192
     """Vocabulary rows that the loss holds at a time; memory only, never the result."""
     memory_limit: Bytes | None = None
-    """Refuse to begin where the plan needs more than this, for example 2GB."""
+    """Refuse to begin where the plan needs more, for example 2GB; checked before step 1 only."""
     threads: PositiveInt | None = None
     """Threads of the matrix products; none means every free core."""
     heldout_share: float = Field(default=0.05, ge=0, lt=1)
@@ -95,6 +95,16 @@ class PretrainConfig(Config):
     """Name of the model in tables; none makes one from its size and vocabulary."""
     seed: NonNegativeInt = 0
     """Seed of the first weights, the held-out documents and the order of the windows."""
+
+    @property
+    def micro_batches(self) -> int:
+        """How many micro-batches make one optimiser step: as few as micro_tokens allow."""
+        return -(-self.batch_tokens // self.micro_tokens)
+
+    @property
+    def micro_size(self) -> int:
+        """Tokens of one micro-batch, at most: an equal part of batch_tokens."""
+        return -(-self.batch_tokens // self.micro_batches)
 
     @model_validator(mode="before")
     @classmethod
@@ -115,6 +125,12 @@ class PretrainConfig(Config):
             raise ValueError(f"{self.heads} heads cannot share {self.kv_heads} kv_heads evenly")
         if self.context > self.micro_tokens:
             raise ValueError(f"micro_tokens {self.micro_tokens} hold no window of {self.context}")
+        if self.context > self.micro_size:
+            raise ValueError(
+                f"batch_tokens {self.batch_tokens} make {self.micro_batches} micro-batches of "
+                f"{self.micro_size} tokens, which hold no window of {self.context}; give other "
+                "batch_tokens or micro_tokens, or a shorter context"
+            )
         if self.head_dim % 2:
             raise ValueError(f"head_dim {self.head_dim} is odd, and rotations turn pairs")
         if self.vocabulary == "bpe" and self.vocab_size <= 258:

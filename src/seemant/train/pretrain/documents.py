@@ -1,5 +1,6 @@
 """The text as documents: read, told apart by language, and split into training and held-out."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +11,10 @@ from seemant.core.hashing import text_sha256
 from seemant.core.jsonl import read_records
 from seemant.core.records import LANGUAGES, Lang, Paragraph
 from seemant.corpus.scripts import detect_lang
-from seemant.corpus.sources import open_source, stream_lines
+from seemant.corpus.sources import Source, open_source, stream_lines
+from seemant.train.pretrain.packed import packed_records
 
-_JSON = {".jsonl", ".ndjson"}
+_BLANK = "without a visible character"
 _OWN_PARTS = (("distil.jsonl", "calibration.jsonl"), ("heldout.jsonl",))
 
 
@@ -41,8 +43,8 @@ def read_documents(
 ) -> Documents:
     """Return the documents of a corpus artefact, a .jsonl file of paragraphs, or a .txt file.
 
-    A corpus artefact brings its own held-out part. In a .txt file (plain, .gz, .zst) every line
-    is a document; its language is the only one asked for, else that of its script.
+    Files may be plain, .gz or .zst. A corpus artefact brings its own held-out part. In a .txt file
+    every line is a document; its language is the only one asked for, else that of its script.
 
     Raises:
         BadFile, BadRecord: unreadable, or nothing left to train on.
@@ -53,12 +55,14 @@ def read_documents(
             _wanted(_records(path, names, rejected), languages, aside) for names in _OWN_PARTS
         )
     else:
-        lines = path.suffix not in _JSON
-        every = (
-            _lines(path, languages, aside)
-            if lines
-            else _records(path.parent, [path.name], rejected)
-        )
+        source = open_source(path)
+        every: Iterable[Paragraph]
+        if not source.json:
+            every = _lines(source, languages, aside)
+        elif source.packing == "plain":
+            every = _records(path.parent, [path.name], rejected)
+        else:
+            every = packed_records(source, rejected)
         train, heldout = hold_out(_wanted(every, languages, aside), heldout_share, seed)
     if not train:
         raise BadRecord(
@@ -107,17 +111,23 @@ def _wanted(
 ) -> list[Paragraph]:
     kept = []
     for document in documents:
-        if languages is None or document.lang in languages:
+        if not _visible(document.text):
+            aside[_BLANK] += 1
+        elif languages is None or document.lang in languages:
             kept.append(document)
         else:
             aside["in another language"] += 1
     return kept
 
 
+def _visible(text: str) -> bool:
+    """Whether anything would be seen: U+200B, U+FEFF and their like alone are no document."""
+    return any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
+
+
 def _lines(
-    path: Path, languages: Sequence[Lang] | None, aside: Counter[str]
+    source: Source, languages: Sequence[Lang] | None, aside: Counter[str]
 ) -> Iterable[Paragraph]:
-    source = open_source(path)
     only = languages[0] if languages is not None and len(languages) == 1 else None
     for offset, raw in stream_lines(source):
         try:
@@ -127,7 +137,9 @@ def _lines(
             continue
         if len(raw) >= source.limit_bytes:
             aside["longer than 64 kB"] += 1
+        elif not _visible(text):
+            aside[_BLANK] += 1
         elif (lang := only or detect_lang(text)) is None:
             aside["in no known script (name its language with --languages)"] += 1
         else:
-            yield Paragraph(id=f"{path.name}:{offset}", lang=lang, text=text, offset=offset)
+            yield Paragraph(id=f"{source.path.name}:{offset}", lang=lang, text=text, offset=offset)

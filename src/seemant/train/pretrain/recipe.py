@@ -1,9 +1,11 @@
 """A pretraining's settings in the words of the shared loop: every weight, packed windows."""
 
 from seemant.train.config import TrainConfig
-from seemant.train.order import Cut, Order
 from seemant.train.pretrain.config import PretrainConfig
 from seemant.train.pretrain.windows import Windows
+from seemant.train.rows.order import Cut, Order
+
+KERNELS = 256  # compiled ones that are kept: more than a step's own, far less than the default
 
 
 def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
@@ -18,8 +20,8 @@ def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
         clip=config.clip,
         z_loss=config.z_loss,
         steps=steps,
-        accumulation=micro_batches(config),
-        pack=config.micro_tokens,
+        accumulation=config.micro_batches,
+        pack=config.micro_size,
         max_length=config.context,
         checkpointing=config.checkpointing,
         vocab_block=config.vocab_block,
@@ -30,11 +32,6 @@ def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
     )
 
 
-def micro_batches(config: PretrainConfig) -> int:
-    """Return the micro-batches of one optimiser step."""
-    return max(1, round(config.batch_tokens / config.micro_tokens))
-
-
 def order_of(windows: Windows, config: PretrainConfig) -> Order:
     """Return the order in which the loop will see the windows."""
-    return Order(windows.lengths.tolist(), Cut(batch=1, pack=config.micro_tokens), config.seed)
+    return Order(windows.lengths.tolist(), Cut(batch=1, pack=config.micro_size), config.seed)

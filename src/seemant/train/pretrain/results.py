@@ -7,35 +7,38 @@ from typing import Any
 from seemant.core.errors import InputError
 from seemant.core.measurement import Measurement, exact
 from seemant.core.runlog import read_events
+from seemant.models.decoder.kernel_cache import KERNEL_BYTES
 from seemant.models.decoder.shape import shape_of_config
 from seemant.probe.intervals import Interval
 from seemant.train.fit import Fitted
 from seemant.train.measure import Conditions, costs, heldout_loss, train_loss
-from seemant.train.plan import plan_of
+from seemant.train.memory.plan import Plan, plan_of, predicted
+from seemant.train.memory.terms import KERNELS as PLANNED_KERNELS
 from seemant.train.pretrain.bits import bits_per_byte, bytes_a_token, unigram_nats
 from seemant.train.pretrain.budget import Budget
 from seemant.train.pretrain.config import PretrainConfig
 from seemant.train.pretrain.flops import peak_flops, training_flops
-from seemant.train.pretrain.recipe import micro_batches, train_config
+from seemant.train.pretrain.recipe import KERNELS, train_config
 from seemant.train.pretrain.windows import Windows
 
 _NO_INTERVAL = "none: one run"
 
 
-def peak_planned(config: PretrainConfig, said: Mapping[str, Any], held_bytes: int) -> int:
-    """Return the bytes that the run's plan needs.
+def peak_planned(config: PretrainConfig, said: Mapping[str, Any], held_bytes: int) -> Plan:
+    """Return the plan of the run's memory.
 
     held_bytes: what the process holds before the model is made: libraries and text.
 
     Raises:
         InputError: more than the limit that was given; says what would need less.
     """
+    more = (KERNELS - PLANNED_KERNELS) * KERNEL_BYTES  # the plan counts a worker's, fewer
     plan = plan_of(
         shape_of_config(said),
         train_config(config, 1),
         max_length=config.context,
-        answer_tokens=config.micro_tokens,
-        runtime_bytes=held_bytes,
+        answer_tokens=config.micro_size,
+        runtime_bytes=held_bytes + more,
     )
     if config.memory_limit is not None and plan.peak_bytes > config.memory_limit:
         largest = max(plan.terms, key=lambda term: plan.terms[term])
@@ -45,7 +48,7 @@ def peak_planned(config: PretrainConfig, said: Mapping[str, Any], held_bytes: in
             where="--memory-limit",
             fix="lower --micro-tokens, add --checkpointing, or take a smaller --size",
         )
-    return plan.peak_bytes
+    return plan
 
 
 def measurements(
@@ -58,7 +61,7 @@ def measurements(
     n_vocab: int,
     budget: Budget,
     fitted: Fitted,
-    planned: int,
+    planned: Plan,
     threads: int,
 ) -> list[Measurement]:
     """Return everything that was measured; the speed of the machine's own product is, just now."""
@@ -86,7 +89,7 @@ def measurements(
         exact(subject, "tokens_trained", _tokens(fitted), "tokens"),
         exact(subject, "epochs", budget.epochs, "epochs"),
         exact(subject, "vocabulary", n_vocab, "tokens"),
-        _predicted(subject, planned),
+        predicted(subject, planned),
         *costs(subject, out, given | {"threads": threads}),
         *_utilisation(subject, config, out, train, n_vocab, given | {"threads": threads}),
     ]
@@ -111,18 +114,6 @@ def _bits(
         n=interval.n,
         n_clusters=interval.n_clusters,
         conditions=dict(given),
-    )
-
-
-def _predicted(subject: str, planned: int) -> Measurement:
-    return Measurement(
-        subject=subject,
-        metric="peak_rss",
-        value=float(planned),
-        unit="bytes",
-        ci_method="none: see the plan",
-        n=1,
-        origin="predicted",
     )
 
 
@@ -152,7 +143,7 @@ def _utilisation(
             unit=unit,
             ci_method=_NO_INTERVAL,
             n=len(steps),
-            conditions={**given, "micro_batches": micro_batches(config)},
+            conditions={**given, "micro_batches": config.micro_batches},
         )
         for metric, value, unit in (
             ("useful_flops", rate / 1e9, "GFLOP/s"),

@@ -22,7 +22,7 @@ def run(config: PretrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="pretrain",
-    version=1,
+    version=2,
     config=PretrainConfig,
     run=run,
     roles={"text": "paragraphs"},

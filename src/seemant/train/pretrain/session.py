@@ -1,5 +1,6 @@
 """A pretraining run from its text to its files: the order in which everything happens."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +23,13 @@ from seemant.models.decoder.trainable import trainable_decoder
 from seemant.models.tokenizer import Tokenizer
 from seemant.train.determinism import bits_depend_on, deterministic
 from seemant.train.fit import Fitted, Surroundings, fit
+from seemant.train.memory.worker import give_back_heap
 from seemant.train.objective import answers_only
 from seemant.train.optim import make_optimiser
 from seemant.train.pretrain.budget import Budget, budget_of
 from seemant.train.pretrain.config import PretrainConfig
 from seemant.train.pretrain.documents import Documents, read_documents
-from seemant.train.pretrain.recipe import order_of, train_config
+from seemant.train.pretrain.recipe import KERNELS, order_of, train_config
 from seemant.train.pretrain.results import measurements, peak_planned
 from seemant.train.pretrain.save import save_pretrained
 from seemant.train.pretrain.shape import hf_config
@@ -35,11 +37,9 @@ from seemant.train.pretrain.start import first_weights
 from seemant.train.pretrain.vocabulary import bpe_metadata, byte_metadata, tokenizer_of
 from seemant.train.pretrain.windows import Windows, first_tokens, windows_of
 from seemant.train.student import LossSettings, Student
-from seemant.train.worker import give_back_heap
 
 _BETAS = (0.9, 0.95)  # the second moment forgets faster than in fine-tuning: GPT-3, appendix B
 FILL = 64  # few row counts, so that the matrix library compiles few kernels
-_KERNELS = 256  # compiled ones that are kept: more than a step's own, far less than the default
 _TIMED_STEPS = 3
 _ELSEWHERE = {"threads", "memory_limit", "licence", "subject"}
 
@@ -56,7 +56,7 @@ class Text:
 
 def pretrain_session(config: PretrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     """Train, fill `out` and return the measurements; see `run` for what it raises."""
-    bound_caches(_KERNELS)
+    bound_caches(KERNELS)
     threads = config.threads or cores()
     with deterministic(config.seed, threads):
         text = read_text(config, inputs["text"].path, out)
@@ -177,16 +177,18 @@ def _weights(decoder: nn.Module) -> dict[str, torch.Tensor]:
 def _speed(config: PretrainConfig, said: Mapping[str, Any], windows: Windows) -> float:
     """Return tokens a second of a few real steps, on a model that is then thrown away."""
     decoder = made(config, said)
-    student = Student(decoder, LossSettings(vocab_block=config.vocab_block), FILL)
+    settings = LossSettings(vocab_block=config.vocab_block, z_loss=config.z_loss)
+    objective = answers_only(Student(decoder, settings, FILL))
     optimiser = optimiser_of(config, decoder.parameters())
-    objective, order = answers_only(student), order_of(windows, config)
+    order = order_of(windows, config)
     speeds = []
     for step in range(_TIMED_STEPS + 1):
         start, tokens = time.perf_counter(), 0
-        for batch in order.step(step, train_config(config, 1).accumulation):
+        for batch in order.step(step, config.micro_batches):
             rows = [windows[i] for i in batch]
             objective(rows).total.mean().backward()  # type: ignore[no-untyped-call]
             tokens += sum(len(row.ids) for row in rows)
+        nn.utils.clip_grad_norm_(list(decoder.parameters()), config.clip or math.inf)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         speeds.append(tokens / (time.perf_counter() - start))

@@ -11,7 +11,8 @@ order, then the two special tokens.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from seemant.core.errors import BadConfig, BadRecord
@@ -73,6 +74,21 @@ def tokenizer_of(metadata: dict[str, Any]) -> Tokenizer:
         for key, value in metadata.items()
     }
     return tokenizer_of_metadata(plain, "the vocabulary made here")
+
+
+@contextmanager
+def specials_as_text(tokenizer: Tokenizer) -> Iterator[None]:
+    """Read special tokens written out in a text as the letters they are, while this lasts.
+
+    A document may hold BEGIN or END as text (a page about language models does): as the token it
+    would end the document in its middle, and its bytes would be counted as one.
+    """
+    before = tokenizer.inner.encode_special_tokens
+    tokenizer.inner.encode_special_tokens = True
+    try:
+        yield
+    finally:
+        tokenizer.inner.encode_special_tokens = before
 
 
 def byte_letters() -> list[str]:

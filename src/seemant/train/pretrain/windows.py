@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from seemant.core.records import Paragraph
 from seemant.models.tokenizer import Tokenizer
-from seemant.train.render import Row
+from seemant.train.pretrain.vocabulary import specials_as_text
+from seemant.train.rows.render import Row
 
 _AT_ONCE = 1024  # documents that are encoded together
 
@@ -79,9 +80,10 @@ def windows_of(documents: Sequence[Paragraph], tokenizer: Tokenizer, context: in
     at = 0
     for first in range(0, len(documents), _AT_ONCE):
         some = documents[first : first + _AT_ONCE]
-        encoded = tokenizer.inner.encode_batch_fast(
-            [document.text for document in some], add_special_tokens=False
-        )
+        with specials_as_text(tokenizer):
+            encoded = tokenizer.inner.encode_batch_fast(
+                [document.text for document in some], add_special_tokens=False
+            )
         for offset, encoding in enumerate(encoded):
             parts.append(np.asarray([begin, *encoding.ids, end], np.int32))
             sizes = even_sizes(len(parts[-1]) - 1, context)
@@ -109,8 +111,9 @@ def first_tokens(documents: Sequence[Paragraph], tokenizer: Tokenizer, n: int) -
     """Return each language's first documents, until about `n` tokens of it are reached."""
     left: dict[str, int] = {}
     kept = []
-    for document in documents:
-        if left.setdefault(document.lang, n) > 0:
-            kept.append(document)
-            left[document.lang] -= len(tokenizer.encode(document.text)) + 1
+    with specials_as_text(tokenizer):
+        for document in documents:
+            if left.setdefault(document.lang, n) > 0:
+                kept.append(document)
+                left[document.lang] -= len(tokenizer.encode(document.text)) + 1
     return kept

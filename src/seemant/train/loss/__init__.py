@@ -1,0 +1,1 @@
+"""Losses of an output head, streamed over the vocabulary."""

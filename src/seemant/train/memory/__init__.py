@@ -1,0 +1,1 @@
+"""What a run will take, what fits a limit, and the limit itself."""

@@ -1,0 +1,1 @@
+"""Answers in the student's own words."""

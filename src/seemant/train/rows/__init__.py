@@ -1,0 +1,1 @@
+"""From pairs to rows of ids and targets: rendered, checked, split, ordered."""

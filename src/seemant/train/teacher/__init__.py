@@ -1,0 +1,1 @@
+"""A teacher's stored word on every answer token, and the loss that uses it."""
