@@ -37,7 +37,8 @@ test: setup
 check: lint types test
 
 bench: setup
-	for name in load_model sampling kill_resume; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in load_model sampling kill_resume loss_stage memory_plan loss_parity train_speed \
+		edge_memory adapters pretrain_speed behaviour_alarm; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 docs: setup
 	$(BIN)/mkdocs build --strict

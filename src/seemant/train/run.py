@@ -37,7 +37,7 @@ def run(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="train",
-    version=2,
+    version=3,
     config=TrainConfig,
     run=run,
     roles={"model": "model", "pairs": "pairs", "replay": "pairs?", "targets": "targets?"},
