@@ -1,8 +1,8 @@
 # Everything works on a fresh machine with Python 3.11 (venv, pip) and make.
 PYTHON ?= python3
 BIN := .venv/bin
-# `make setup EXTRAS=llamacpp,nf4,dev` adds what a GPU machine needs (docs/install.md).
-EXTRAS ?= llamacpp,dev
+# `make setup EXTRAS=llamacpp,nf4,track,dev` adds what a GPU machine needs (docs/install.md).
+EXTRAS ?= llamacpp,nf4,dev
 
 .PHONY: setup study lint types test unit check bench docs clean
 

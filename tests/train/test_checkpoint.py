@@ -18,7 +18,7 @@ from seemant.train.fit import Fitted, Surroundings, fit
 from seemant.train.hooks import QuietHook, Verdict
 from seemant.train.lines import Progress
 from seemant.train.rows.render import REPLAY, render
-from tests.train.tiny import decoder_of, some_pairs, tiny_llama
+from tests.train.tiny import decoder_of, needs_package, some_pairs, tiny_llama
 
 # 7 rows in micro-batches of 2 are 4 to an epoch: steps of 3 cross an epoch's end inside a step.
 CONFIG = TrainConfig(
@@ -138,6 +138,7 @@ def test_resuming_after_every_step_gives_the_same_bits(
 def test_every_optimisers_state_survives(
     plain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimiser: str
 ) -> None:
+    needs_package(optimiser)
     config = CONFIG.model_copy(update={"optimiser": optimiser, "rank": 64, "steps": 6})
     whole = go(plain, tmp_path / "whole", config)
     interrupted(plain, tmp_path / "killed", 3, monkeypatch, config)

@@ -21,7 +21,7 @@ from seemant.train.pretrain.start import first_weights
 from seemant.train.rows.order import Cut, Order
 from seemant.train.rows.render import Row, render
 from seemant.train.scale.world import Lone
-from tests.train.tiny import decoder_of, pair, tiny_gemma, tiny_llama
+from tests.train.tiny import decoder_of, needs_package, pair, tiny_gemma, tiny_llama
 
 PAIRS = [
     pair("Capital of India?", "New Delhi"),
@@ -76,6 +76,7 @@ def test_four_pairs_are_memorised(form: Any, tmp_path: Path, make: Any) -> None:
 
 @pytest.mark.parametrize("more", VARIANTS, ids=lambda value: "-".join(value))
 def test_and_so_they_are_in_every_other_way(plain: Any, tmp_path: Path, more: Any) -> None:
+    needs_package(more.get("optimiser"))
     memorised(memorise(plain, tmp_path, steps=30, **more), 30)
 
 

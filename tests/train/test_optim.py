@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from seemant.train.optim import Pace, learning_rate, make_optimiser
+from tests.train.tiny import needs_package
 
 PACE = Pace(steps=25, accumulation=1, lr=1.0, warmup=5)
 
@@ -36,6 +37,7 @@ def test_without_a_warm_up_the_first_step_has_the_whole_rate() -> None:
 
 @pytest.mark.parametrize("name", ["adamw", "adamw8bit", "lion", "adafactor"])
 def test_it_moves_parameters_and_decays_matrices_alone(name: str) -> None:
+    needs_package(name)
     matrix = torch.nn.Parameter(torch.full((80, 64), 0.5))
     gain = torch.nn.Parameter(torch.full((64,), 0.5))
     optimiser = make_optimiser(name, [matrix, gain], lr=0.01, weight_decay=0.1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 
 from seemant.core.records import Lang, Pair
@@ -139,3 +140,9 @@ def shaken(parameters: Any, seed: int = 1, size: float = 0.05) -> Any:
         for parameter in parameters.values():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * size)
     return parameters
+
+
+def needs_package(optimiser: str | None) -> None:
+    """Skip where the optimiser's package (extra nf4) is not installed."""
+    if optimiser in ("adamw8bit", "lion"):
+        pytest.importorskip("bitsandbytes", reason=f"{optimiser} needs bitsandbytes (extra nf4)")
