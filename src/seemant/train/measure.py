@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from seemant.core.measurement import Measurement
 from seemant.core.runlog import read_events
@@ -10,6 +11,9 @@ from seemant.core.usage import peak_rss_bytes
 from seemant.train.heldout import Ratio, by_bucket, by_language, nats_per_token
 from seemant.train.lines import Progress, StepLine
 from seemant.train.rows.render import PAIRS, Row
+
+if TYPE_CHECKING:  # the worker does without what that room imports
+    from seemant.probe.intervals import Interval
 
 Conditions = Mapping[str, str | int | float | bool | None]
 _ENDS = 5  # steps that the first and the last training loss are a mean of
@@ -56,7 +60,7 @@ def heldout_loss(
             change = [b - a for a, b in zip(before, after, strict=True)]
             for name, nats in (("before", before), ("after", after), ("change", change)):
                 ratio = nats_per_token(nats, some)
-                found.append(_of_ratio(subject, f"heldout_loss_{name}", lang, ratio, more))
+                found.append(of_ratio(subject, f"heldout_loss_{name}", lang, ratio, more))
     return found
 
 
@@ -73,7 +77,7 @@ def kl_to_base(
     for bucket, chosen in by_bucket(heldout).items():
         more = given if bucket == PAIRS else {**given, "bucket": bucket}
         ratio = nats_per_token([kl[i] for i in chosen], [heldout[i] for i in chosen])
-        found.append(_of_ratio(subject, "kl_to_base", None, ratio, more))
+        found.append(of_ratio(subject, "kl_to_base", None, ratio, more))
     return found
 
 
@@ -106,15 +110,21 @@ def costs(subject: str, out: Path, given: Conditions) -> list[Measurement]:
     ]
 
 
-def _of_ratio(
-    subject: str, metric: str, lang: str | None, ratio: Ratio, given: Conditions
+def of_ratio(
+    subject: str,
+    metric: str,
+    lang: str | None,
+    ratio: "Ratio | Interval",
+    given: Conditions,
+    unit: str = "nats/token",
 ) -> Measurement:
+    """Return a value with its interval, n and clusters as a measurement."""
     return Measurement(
         subject=subject,
         metric=metric,
         lang=lang,
         value=ratio.value,
-        unit="nats/token",
+        unit=unit,
         ci_low=ratio.low,
         ci_high=ratio.high,
         ci_method=ratio.method,

@@ -9,9 +9,8 @@ from seemant.core.measurement import Measurement, exact
 from seemant.core.runlog import read_events
 from seemant.models.decoder.kernel_cache import KERNEL_BYTES
 from seemant.models.decoder.shape import shape_of_config
-from seemant.probe.intervals import Interval
 from seemant.train.fit import Fitted
-from seemant.train.measure import Conditions, costs, heldout_loss, train_loss
+from seemant.train.measure import Conditions, costs, heldout_loss, of_ratio, train_loss
 from seemant.train.memory.plan import Plan, plan_of, predicted
 from seemant.train.memory.terms import KERNELS as PLANNED_KERNELS
 from seemant.train.pretrain.bits import bits_per_byte, bytes_a_token, unigram_nats
@@ -77,7 +76,7 @@ def measurements(
             ("bits_per_byte_unigram", unigram.tolist()),
         ):
             for lang, interval in bits_per_byte(nats, heldout).items():
-                found.append(_bits(subject, metric, lang, interval, given))
+                found.append(of_ratio(subject, metric, lang, interval, given, "bits/byte"))
         found += heldout_loss(subject, heldout, progress, given)
     for lang, value in bytes_a_token(train).items():
         found.append(exact(subject, "bytes_a_token", value, "bytes/token", lang=lang))
@@ -97,24 +96,6 @@ def measurements(
 
 def _tokens(fitted: Fitted) -> int:
     return sum(line.tokens for line in fitted.progress.history)
-
-
-def _bits(
-    subject: str, metric: str, lang: str, interval: Interval, given: Conditions
-) -> Measurement:
-    return Measurement(
-        subject=subject,
-        metric=metric,
-        lang=lang,
-        value=interval.value,
-        unit="bits/byte",
-        ci_low=interval.low,
-        ci_high=interval.high,
-        ci_method=interval.method,
-        n=interval.n,
-        n_clusters=interval.n_clusters,
-        conditions=dict(given),
-    )
 
 
 def _utilisation(
