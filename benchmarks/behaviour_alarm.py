@@ -12,7 +12,7 @@ On the real SmolLM2-135M-Instruct, one thread a process, one process at a time:
 3. 20 news runs, each going on from a clean run after five looks: rings within 10 % of the steps.
 4. What a check costs beside a run of indic-v1's length, from throughput measured in 1.
 
-Short runs are English alone, 60 steps, 10 looks; `--full` makes them Hindi and English, 120 steps,
+Short runs are English alone, 100 steps, 10 looks; `--full` makes them Hindi and English, 120 steps,
 20 looks. Results lie in `benchmarks/.work/behaviour/` and are not made twice (`--keep` leaves them;
 a run that was broken off goes on). `--pilots N` makes N clean runs of other seeds alone and
 prints the falls that the tolerance is set from. The last line is one JSON object.
@@ -341,7 +341,7 @@ def clean_row(clean: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def news_row(news: Sequence[dict[str, Any]], full: bool) -> dict[str, Any]:
     """Return the share of news runs that rang within a tenth of the steps after the onset."""
-    onset, steps = (60, 120) if full else (30, 60)
+    onset, steps = (60, 120) if full else (50, 100)
     delays = [None if run["ring"] is None else run["ring"] - onset for run in news]
     early = sum(d is not None and d <= 0 for d in delays)
     in_time = sum(d is not None and 0 < d <= steps // 10 for d in delays)

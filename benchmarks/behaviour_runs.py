@@ -42,9 +42,9 @@ class Shape:
     """How long a live run is: the onset lies right after a look, and four looks come before it."""
 
     langs: tuple[Lang, ...] = ("en",)
-    steps: int = 60
+    steps: int = 100
     checks: int = 10
-    onset: int = 30
+    onset: int = 50
 
     @property
     def looks(self) -> tuple[int, ...]:

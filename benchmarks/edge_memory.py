@@ -8,19 +8,20 @@ each run is searched for a little under its bar on peak RSS; the run itself is i
 group, from before its first import. RSS is the headline: library pages that another process
 touched first are not charged to a group. TRL, as it comes and in bfloat16, takes turns with our
 8-bit and 4-bit runs for the times; then each peer gets the 3.2 GB that a 4 GB board leaves.
-About 20 minutes.
+About 20 minutes; a killed `--full` run goes on behind its last finished part.
 """
 
 import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from claim import machine, say_claim
+from claim import finished, machine, say_claim
 from peers.drive import Dead, Worker, summary, turns
 from peers.venv import peer_python, versions
 from peers.work import (
@@ -55,29 +56,49 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
 ROOMS = (3.2, 4.0)  # GB that the peers are given
 
 
-def main() -> None:
-    """Measure, print rows, end with one line of JSON."""
+def main() -> int:
+    """Measure, print rows, end with one line of JSON; 0 when the bars hold."""
     args = arguments()
     print(machine())
     print(f"peers: {versions()}; {args.threads} threads each; load average {load_average():.2f}")
     with tempfile.TemporaryDirectory(prefix="seemant-bench-") as folder:
         spec = work(Path(folder), args)
         rows = []
-        for found in (race(spec, args), *alone(spec, args), *peers_in_rooms(spec, args)):
+        asked = {"steps": args.steps, "threads": args.threads}
+        for part, make in parts(spec, args):
+            found = finished("edge_memory", part, asked, make, keep=args.full)
             rows += found
             for row in found:
                 print(json.dumps(row), flush=True)
     judged = [row for row in rows if row["bar"] is not None]
     worst = max(judged, key=lambda row: row["value"] / row["bar"], default={"value": 0, "bar": 0})
+    holds = bool(judged) and all(row["holds"] for row in judged)
     say_claim(
         name="edge_memory",
         value=worst["value"],
         bar=worst["bar"],
-        holds=bool(judged) and all(row["holds"] for row in judged),
+        holds=holds,
         n=args.steps,
         peer="trl",
         rows=rows,
     )
+    return 0 if holds else 1
+
+
+def parts(
+    spec: Mapping[str, Any], args: argparse.Namespace
+) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
+    """Yield what was asked for, each by its name: what takes turns is one part."""
+    timed = [name for name, case in OURS.items() if "slower" in case and chosen(name, args)]
+    if timed:
+        yield f"race-{'-'.join(timed)}", partial(race, timed, spec, args)
+    for name, case in OURS.items():
+        if "slower" not in case and chosen(name, args):
+            yield name, partial(alone, name, spec, args)
+    for name in PEERS:
+        for room in ROOMS if args.full else ROOMS[:1]:
+            if chosen(name, args):
+                yield f"{name}-{room}", partial(peer_in_room, name, room, spec)
 
 
 def work(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -101,11 +122,10 @@ def work(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def race(spec: Mapping[str, Any], args: argparse.Namespace) -> list[dict[str, Any]]:
+def race(
+    names: list[str], spec: Mapping[str, Any], args: argparse.Namespace
+) -> list[dict[str, Any]]:
     """Return memory and speed of our timed runs, which take turns with TRL."""
-    names = [name for name, case in OURS.items() if "slower" in case and chosen(name, args)]
-    if not names:
-        return []
     with ExitStack() as stack:
         ours = {name: start(name, spec, stack) for name in names}
         trl = stack.enter_context(Worker("trl", peer_python(), *told("trl", spec)))
@@ -126,49 +146,38 @@ def race(spec: Mapping[str, Any], args: argparse.Namespace) -> list[dict[str, An
         return rows
 
 
-def alone(spec: Mapping[str, Any], args: argparse.Namespace) -> list[list[dict[str, Any]]]:
-    """Return the rows of the cases that are not timed against a peer."""
-    found = []
-    for name, case in OURS.items():
-        if "slower" in case or not chosen(name, args):
-            continue
-        with ExitStack() as stack:
-            worker = start(name, spec, stack)
-            try:
-                ready = worker.ready()
-                mine = summary(turns([worker], args.steps, WARMUP)[name])
-            except Dead as error:
-                row = line(name, "alive", 0.0, None if "stretch" in case else 1.0)
-                found.append([row | {"group_gb": case["group"], "said": str(error)[-300:]}])
-                continue
-            found.append([memory_row(name, worker, ready, mine)])
-    return found
+def alone(name: str, spec: Mapping[str, Any], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the row of a case that is not timed against a peer."""
+    case = OURS[name]
+    with ExitStack() as stack:
+        worker = start(name, spec, stack)
+        try:
+            ready = worker.ready()
+            mine = summary(turns([worker], args.steps, WARMUP)[name])
+        except Dead as error:
+            row = line(name, "alive", 0.0, None if "stretch" in case else 1.0)
+            return [row | {"group_gb": case["group"], "said": str(error)[-300:]}]
+        return [memory_row(name, worker, ready, mine)]
 
 
-def peers_in_rooms(spec: Mapping[str, Any], args: argparse.Namespace) -> list[list[dict[str, Any]]]:
-    """Return whether each peer lives through its steps in 3.2 and 4.0 GB, and at what peak."""
-    found = []
-    for name in PEERS:
-        for room in ROOMS if args.full else ROOMS[:1]:
-            if not chosen(name, args):
-                continue
-            with (
-                limit_of(room * GB) as limit,
-                Worker(name, peer_python(), *told(name, spec), limit=limit) as worker,
-            ):
-                row = {"part": name, "what": "alive", "bar": None, "group_gb": room}
-                row |= {"held_by": limit.how, "holds": True}
-                try:
-                    ready = worker.ready()
-                    taken = turns([worker], 1, WARMUP)[name]
-                    row |= summary(taken) | {"value": 1.0, "peak_gb": worker.peak / GB}
-                    row["load_peak_gb"] = ready["load_peak"] / GB
-                except Dead as error:
-                    row |= {"value": 0.0, "exit": error.code, "said": error.tail[-200:]}
-                account = limit.account()
-                row["charged"] = str(account) if account else None
-                found.append([row])
-    return found
+def peer_in_room(name: str, room: float, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return whether a peer lives through its steps in so many GB, and at what peak."""
+    with (
+        limit_of(room * GB) as limit,
+        Worker(name, peer_python(), *told(name, spec), limit=limit) as worker,
+    ):
+        row = {"part": name, "what": "alive", "bar": None, "group_gb": room}
+        row |= {"held_by": limit.how, "holds": True}
+        try:
+            ready = worker.ready()
+            taken = turns([worker], 1, WARMUP)[name]
+            row |= summary(taken) | {"value": 1.0, "peak_gb": worker.peak / GB}
+            row["load_peak_gb"] = ready["load_peak"] / GB
+        except Dead as error:
+            row |= {"value": 0.0, "exit": error.code, "said": error.tail[-200:]}
+        account = limit.account()
+        row["charged"] = str(account) if account else None
+    return [row]
 
 
 def start(name: str, spec: Mapping[str, Any], stack: ExitStack) -> Worker:
@@ -232,4 +241,4 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 VOCAB, WIDTH = 262_144, 640
+MB_BAR, ERROR_BAR = 40.0, 1e-5  # of ours with blocks of 8192: peak above, float32 gradient
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 Way = Callable[[Tensor, Tensor, Tensor], Tensor]  # h (M, d), targets (M,), W (V, d) -> loss
 
@@ -305,15 +306,16 @@ def main() -> int:
         rows += drift()
     ours = [row for row in rows if row["row"].endswith("streamed, block 8192")]
     worst = max(ours, key=lambda row: float(row["mb"]))
+    holds = worst["mb"] <= MB_BAR and ours[0]["gradient_error"] <= ERROR_BAR
     say_claim(
         name="loss_stage",
         value=worst["mb"],
-        bar=40.0,
-        holds=worst["mb"] <= 40 and ours[0]["gradient_error"] <= 1e-5,
+        bar=MB_BAR,
+        holds=holds,
         n=asked.rounds,
         rows=rows,
     )
-    return 0
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

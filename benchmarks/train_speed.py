@@ -14,7 +14,8 @@ every linear layer of the blocks, B = 0), AdamW and clipping. Peers, in their ow
 
 A ratio is the peer's median seconds over ours. Held against the bars are the better of TRL's two
 settings, and `hf`. `--memory-limit`: our run searches its plan for half of TRL's peak and is held
-to it. bfloat16 rows are skipped, and say so, on a CPU without bf16 units. About 20 minutes.
+to it. bfloat16 rows are skipped, and say so, on a CPU without bf16 units. About 20 minutes; a
+killed `--full` run goes on behind its last finished part.
 """
 
 import argparse
@@ -22,10 +23,11 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from claim import machine, say_claim
+from claim import finished, machine, say_claim
 from peers.drive import Worker, curve_gap, summary, turns
 from peers.venv import peer_python, versions
 from peers.work import answer_share, even_rows, hf_folder, mixed_rows, write_rows, write_start
@@ -65,8 +67,8 @@ LANGUAGES = {"gemma": ("hi", "en"), "smol": ("en",), "limit": ("hi", "en")}  # w
 MODELS = {"gemma": "gemma-3-270m", "smol": "smollm2-135m-instruct", "limit": "gemma-3-270m"}
 
 
-def main() -> None:
-    """Run the parts, print a table a part, end with one line of JSON."""
+def main() -> int:
+    """Run the parts, print a table a part, end with one line of JSON; 0 when the bars hold."""
     args = arguments()
     print(machine())
     print(f"peers: {versions()}; {args.threads} threads each; load average {load_average():.2f}")
@@ -78,29 +80,40 @@ def main() -> None:
         if part.endswith("bfloat16") and not has_bf16:
             print(f"{part}: skipped, this CPU has no bf16 units")
             continue
-        with tempfile.TemporaryDirectory(prefix="seemant-bench-") as folder:
-            found = measure(part, settings, Path(folder), args)
+        asked = {"steps": args.steps, "threads": args.threads}
+        make = partial(measure, part, settings, args)
+        found = finished("train_speed", part, asked, make, keep=args.full)
         rows += found
         for row in found:
             print(json.dumps(row), flush=True)
     judged = [row for row in rows if row["bar"] is not None]
     worst = min(judged, key=lambda row: row["score"], default=None)
+    holds = bool(judged) and all(row["holds"] for row in judged)
     say_claim(
         name="train_speed",
         value=worst["value"] if worst else 0.0,
         bar=worst["bar"] if worst else 0.0,
-        holds=bool(judged) and all(row["holds"] for row in judged),
+        holds=holds,
         n=args.steps,
         peer=worst["peer"] if worst else None,
         ratio=worst["value"] if worst and worst["what"] == "speed" else None,
         rows=rows,
     )
+    return 0 if holds else 1
 
 
 def measure(
-    part: str, settings: Mapping[str, Any], folder: Path, args: argparse.Namespace
+    part: str, settings: Mapping[str, Any], args: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Return the rows of one part: speeds and the gap of the curves, or the limited run."""
+    with tempfile.TemporaryDirectory(prefix="seemant-bench-") as folder:
+        return measure_in(Path(folder), part, settings, args)
+
+
+def measure_in(
+    folder: Path, part: str, settings: Mapping[str, Any], args: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Return the rows of one part; what its trainers read is written to `folder`."""
     model, kind, dtype = part.split("-")[0], part.split("-")[-2], part.split("-")[-1]
     base = hf_folder(MODELS[model])
     n = WARMUP + args.steps
@@ -290,4 +303,4 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

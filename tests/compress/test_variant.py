@@ -12,7 +12,6 @@ import pytest
 from gguf import GGUFReader
 
 from seemant.compress.materialise import variant_weights
-from seemant.compress.rtn import rtn
 from seemant.compress.run import STAGE
 from seemant.compress.verify import VariantMismatch
 from seemant.core.atomic import atomic_path
@@ -20,11 +19,19 @@ from seemant.core.errors import BadConfig, BadFile, DiskFull
 from seemant.core.stage import Done
 from seemant.formats.codes import load_codes
 from seemant.formats.gguf_read import open_gguf
-from seemant.formats.grids import Grid, value
+from seemant.formats.grids import Codes, Grid, Params, fit, grouped, snap, value
 
 Make = Callable[..., Path]
 Run = Callable[..., Done]
 BLOCK = "blk.0.ffn_down.weight"
+
+
+def rtn(w: np.ndarray, grid: Grid) -> tuple[Codes, Params]:
+    """Return the nearest codes on the min-max grid."""
+    groups = grouped(w, grid.group)
+    params = fit(groups, grid)
+    return snap(groups, params), params
+
 
 ROWS = [  # settings, container, simulated
     ({"bits": 8}, "Q8_0", False),
@@ -301,20 +308,24 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_same_call_goes_on(
 def test_a_file_with_other_integers_is_an_error_of_ours(
     tiny_model: Callable[..., Path], compress: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seemant.formats import packing
+    from seemant.formats import tensor_format
 
     def wrong(*args: Any) -> np.ndarray:
-        raw = packing.pack(*args)
+        raw = tensor_format.pack_format(*args)
         raw[0, -1] ^= 1
         return raw
 
-    monkeypatch.setattr("seemant.compress.variant.pack", wrong)
+    monkeypatch.setattr("seemant.compress.rounding.pack_format", wrong)
     with pytest.raises(VariantMismatch, match="other integers than were chosen"):
         compress(tiny_model())
 
 
 def test_the_stage_declares_its_roles() -> None:
-    assert STAGE.roles == {"model": "model", "adapter": "adapter?"}
+    assert STAGE.roles == {
+        "model": "model",
+        "adapter": "adapter?",
+        "calibration": "paragraphs?",
+    }
 
 
 def sha256(path: Path) -> str:

@@ -7,7 +7,6 @@ from cyclopts import Parameter
 
 from seemant.bench.config import BenchConfig
 from seemant.cli.options import DEFAULT, Options, run_stage
-from seemant.compress.config import CompressConfig
 from seemant.compress.run import VARIANT_NAME
 from seemant.core.refs import parse_ref
 from seemant.distill.config import DistillConfig
@@ -91,27 +90,6 @@ def divergence(
     """
     given = {"model": model, "adapter": adapter, "variant": variant, "paragraphs": paragraphs}
     run_stage("divergence", config, given, run)
-
-
-def compress(
-    model: str,
-    *,
-    adapter: str | None = None,
-    config: Annotated[CompressConfig, Flat] = CompressConfig(),
-    run: Options = DEFAULT,
-) -> None:
-    """Quantise a model into the GGUF file that ships, and prove that it holds those integers.
-
-    Example: seemant compress embedded:gemma-3-270m --bits 4 --group 32 --embedding-bits 8
-
-    Parameters
-    ----------
-    model
-        A model reference to a GGUF file.
-    adapter
-        A train artefact's folder, merged in fp32 before anything is rounded.
-    """
-    run_stage("compress", config, {"model": model, "adapter": adapter}, run)
 
 
 def export(

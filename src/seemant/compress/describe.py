@@ -5,20 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from seemant.compress.account import (
-    TensorAccount,
+    TensorFacts,
     describe,
     ideal_bits_per_weight,
     relative_error,
 )
-from seemant.compress.config import CompressConfig, grid_name
+from seemant.compress.config import PRUNING, CompressConfig, grid_name
 from seemant.compress.naming import licence_of
-from seemant.compress.plan import EMBEDDING, HEAD, TensorPlan
+from seemant.compress.plan import OUTER, TensorPlan, is_torch_only
+from seemant.compress.reference.which import which
 from seemant.compress.source import Source
 from seemant.core.hashing import json_sha256
 from seemant.core.stage import Inputs
-from seemant.formats.packing import BLOCK, CONTAINERS, container_of
-
-OUTER = (EMBEDDING, HEAD)
+from seemant.formats.packing import BLOCK
 
 
 def variant(
@@ -26,7 +25,7 @@ def variant(
     inputs: Inputs,
     source: Source,
     plan: Mapping[str, TensorPlan],
-    accounts: Mapping[str, TensorAccount],
+    accounts: Mapping[str, TensorFacts],
     written: Path,
     subject: str,
 ) -> dict[str, Any]:
@@ -43,8 +42,8 @@ def variant(
     bits_per_weight_ideal: of codes and scales alone, as if a layout of that width existed.
     """
     adapter = inputs.get("adapter")
-    container = container_of(config.block_grid)
-    tensors = {n: _entry(n, plan[n], accounts[n], source) for n in plan if plan[n].grid}
+    block = config.block_format
+    tensors = {n: _entry(n, plan[n], accounts[n], source) for n in plan if plan[n].format}
     hashes = {name: entry["integers_sha256"] for name, entry in tensors.items()}
     n_weights = sum(account.n_weights for account in accounts.values())
     file_bytes = _whole_bytes(written, plan, source)
@@ -52,19 +51,23 @@ def variant(
         "schema_version": 1,
         "name": config.variant_name,
         "subject": subject,
-        "method": "rtn",
-        "bits": config.bits,
-        "group": "channel" if config.group is None else config.group,
-        "symmetric": config.symmetric,
-        "embedding": grid_name(config.embedding_grid),
-        "embedding_bits": config.embedding_bits,
-        "container": container,
-        "simulated": container is None or CONTAINERS[container].bits != config.bits,
-        "torch_only": container is None,
+        "method": config.method_name,
+        "format": block.name,
+        "formats": list(config.formats),
+        "bits": block.grid.bits,
+        "group": block.grid.group or "channel",
+        "symmetric": block.grid.symmetric,
+        "sparsity": config.sparsity if config.method in PRUNING else None,
+        "embedding": grid_name(config.outer_format),
+        "embedding_bits": config.outer_format.grid.bits,
+        "embedding_method": config.embedding_method,
+        "container": block.container,
+        "simulated": any(p.format is not None and p.format.simulated for p in plan.values()),
+        "torch_only": is_torch_only(plan),
         "on_reference_grid": _mostly_on_grid(tensors, accounts, outer=False),
         "embedding_on_reference_grid": _mostly_on_grid(tensors, accounts, outer=True),
         "nested_in_reference_grid": _mostly_nested(config, tensors, accounts),
-        "reference": "dequantised file" + (" + adapter, merged in fp32" if adapter else ""),
+        "reference": which(source.file).kind + (" + adapter, merged in fp32" if adapter else ""),
         "file": written.name,
         "file_bytes": file_bytes,
         "n_weights": n_weights,
@@ -88,31 +91,26 @@ def _whole_bytes(written: Path, plan: Mapping[str, TensorPlan], source: Source) 
         return own
     tensors = source.file.tensors
     header = source.file.path.stat().st_size - sum(t.n_bytes for t in tensors.values())
-    return own + header + sum(4 * tensors[n].n_weights for n in plan if plan[n].grid is None)
+    return own + header + sum(4 * tensors[n].n_weights for n in plan if plan[n].format is None)
 
 
-def _entry(name: str, fate: TensorPlan, account: TensorAccount, source: Source) -> dict[str, Any]:
-    assert fate.grid is not None
+def _entry(name: str, fate: TensorPlan, facts: TensorFacts, source: Source) -> dict[str, Any]:
+    assert fate.format is not None
+    natural = None if fate.format.simulated else fate.container
     return describe(
-        account,
+        facts,
         stored=source.file.tensors[name].type_name,
+        format=fate.format.name,
         container=fate.container,
-        bits=fate.grid.bits,
-        group=fate.grid.group or "channel",
+        bits=fate.format.grid.bits,
+        group=fate.format.grid.group or "channel",
         adapted=name in source.merged,
-        on_reference_grid=source.lies_on(name, _natural(fate), fate.grid.group),
+        on_reference_grid=source.lies_on(name, natural, fate.format.block),
     )
 
 
-def _natural(fate: TensorPlan) -> str | None:
-    """Return the layout if the grid fills it: 3 bits in Q4_0 are not Q4_0's grid."""
-    if fate.grid is None or fate.container is None:
-        return None
-    return fate.container if CONTAINERS[fate.container].bits == fate.grid.bits else None
-
-
 def _mostly_on_grid(
-    tensors: Mapping[str, dict[str, Any]], accounts: Mapping[str, TensorAccount], *, outer: bool
+    tensors: Mapping[str, dict[str, Any]], accounts: Mapping[str, TensorFacts], *, outer: bool
 ) -> bool:
     chosen = {name: entry for name, entry in tensors.items() if (name in OUTER) == outer}
     total = sum(accounts[name].n_weights for name in chosen)
@@ -123,9 +121,10 @@ def _mostly_on_grid(
 def _mostly_nested(
     config: CompressConfig,
     tensors: Mapping[str, dict[str, Any]],
-    accounts: Mapping[str, TensorAccount],
+    accounts: Mapping[str, TensorFacts],
 ) -> bool:
-    if not config.symmetric or config.group != BLOCK or config.bits >= 5:
+    grid = config.block_format.grid
+    if not grid.symmetric or config.block_format.block != BLOCK or grid.bits >= 5:
         return False
     blocks = {name: entry for name, entry in tensors.items() if name not in OUTER}
     total = sum(accounts[name].n_weights for name in blocks)
@@ -134,7 +133,7 @@ def _mostly_nested(
 
 
 def _errors(
-    accounts: Mapping[str, TensorAccount], tensors: Mapping[str, dict[str, Any]]
+    accounts: Mapping[str, TensorFacts], tensors: Mapping[str, dict[str, Any]]
 ) -> dict[str, float]:
     """Return relative weight errors: all blocks together, then kind by kind."""
     blocks = [accounts[name] for name in tensors if name not in OUTER]

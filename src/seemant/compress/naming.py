@@ -5,11 +5,11 @@ from seemant.compress.config import CompressConfig, grid_name
 from seemant.core.refs import short_name
 from seemant.formats.gguf_meta import MetaValue, typed
 from seemant.formats.gguf_read import GgufFile
-from seemant.formats.packing import container_of
 from seemant.models.catalogue import entries
 
 # LLAMA_FTYPE numbers of llama.h, by the layout of most tensors
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9}
+FILE_TYPES |= {"Q3_K": 12, "Q4_K": 15, "Q5_K": 17, "Q6_K": 18}  # the "medium" recipes' numbers
 
 
 def subject_of(config: CompressConfig, model_label: str, adapter_label: str | None) -> str:
@@ -27,10 +27,13 @@ def licence_of(file: GgufFile) -> str:
 
 def quantisation_note(config: CompressConfig) -> str:
     """Return one line on what was done."""
-    share = "per channel" if config.group is None else f"group {config.group}"
-    kind = "symmetric" if config.symmetric else "asymmetric"
-    head = grid_name(config.embedding_grid)
-    return f"rtn, {config.bits} bits, {share}, {kind}; embedding {head} g32"
+    block = config.block_format
+    head = f"{grid_name(config.outer_format)} g32"
+    if block.is_k or block.is_float:
+        return f"{config.method_name}, {block.name}; embedding {head}"
+    share = "per channel" if block.grid.group is None else f"group {block.grid.group}"
+    kind = "symmetric" if block.grid.symmetric else "asymmetric"
+    return f"{config.method_name}, {block.grid.bits} bits, {share}, {kind}; embedding {head}"
 
 
 def variant_metadata(
@@ -40,7 +43,7 @@ def variant_metadata(
 
     Modified files carry a notice that they were modified, as Gemma's terms ask.
     """
-    container = container_of(config.block_grid) or "F32"
+    container = config.block_format.container or "F32"
     changed = "an adapter was merged and the weights were rounded" if adapted else "rounded weights"
     licence = licence_of(file)
     added: dict[str, str | int] = {

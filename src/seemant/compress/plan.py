@@ -1,4 +1,4 @@
-"""What becomes of each tensor: rounded on which grid, stored in which layout, or kept."""
+"""What becomes of each tensor: rounded to which format, or kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from seemant.compress.config import CompressConfig
 from seemant.core.errors import BadConfig, BadFile, nearest
 from seemant.formats.gguf_read import GgufFile, GgufTensor
-from seemant.formats.grids import Grid
-from seemant.formats.packing import BLOCK, container_of
+from seemant.formats.packing import BLOCK
+from seemant.formats.tensor_format import Format, fits
 from seemant.models.names import FAMILIES, ROPE_FACTORS, to_hf
 
 EMBEDDING, HEAD = "token_embd.weight", "output.weight"
+OUTER = (EMBEDDING, HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +19,23 @@ class TensorPlan:
     """One tensor's fate.
 
     kind: "attn_q", "ffn_down", "token_embd", "output", ...; what errors are summed over.
-    grid: the grid it is rounded on, or None: kept as F32.
-    container: its layout in a GGUF file; None where no layout holds the grid.
+    format: what it is rounded to, or None: kept as F32.
     """
 
     kind: str
-    grid: Grid | None = None
-    container: str | None = None
+    format: Format | None = None
+
+    @property
+    def container(self) -> str | None:
+        """The layout in a GGUF file; None where none holds the format, or the tensor is kept."""
+        return self.format.container if self.format else None
 
 
 def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan]:
     """Return the plan of every tensor of a model, in the file's order.
 
-    Matrices of the blocks get the blocks' grid; the embedding and an untied head the embedding's;
-    norms, biases and rotation factors stay F32.
+    Matrices of the blocks get the blocks' format; the embedding and an untied head the outer one;
+    formats of single tensors and kinds go first. Norms, biases and rotation factors stay F32.
 
     Raises:
         BadFile: an architecture or tensors that are not known here; names them.
@@ -49,30 +53,44 @@ def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan
     if strange or EMBEDDING not in file.tensors:
         what = f"tensors that cannot be placed: {_some(strange)}" if strange else "no embedding"
         raise BadFile(f"a {family} model with {what}", where=str(file.path))
-    return {name: _plan(tensor, config) for name, tensor in file.tensors.items()}
+    own = config.own_formats
+    plan = {name: _plan(tensor, config, own) for name, tensor in file.tensors.items()}
+    known = {name for name in plan} | {fate.kind for fate in plan.values()}
+    for name in own:
+        if name not in known:
+            raise BadConfig(f"no tensor {name!r}", where="formats", fix=nearest(name, known))
+    return plan
 
 
 def is_torch_only(plan: Mapping[str, TensorPlan]) -> bool:
     """Return whether some matrix fits no GGUF layout, so that no model file can be written."""
-    return any(p.grid is not None and p.container is None for p in plan.values())
+    return any(p.format is not None and p.container is None for p in plan.values())
 
 
-def _plan(tensor: GgufTensor, config: CompressConfig) -> TensorPlan:
+def _plan(tensor: GgufTensor, config: CompressConfig, own: Mapping[str, Format]) -> TensorPlan:
     kind = tensor.name.split(".")[-2]
     if len(tensor.shape) != 2 or tensor.name == ROPE_FACTORS:
         return TensorPlan(kind)
-    outer = tensor.name in (EMBEDDING, HEAD)
-    grid = config.embedding_grid if outer else config.block_grid
-    width = grid.group or tensor.shape[-1]
-    if tensor.shape[-1] % width or width % BLOCK:
+    default = config.outer_format if tensor.name in OUTER else config.block_format
+    wanted = own.get(tensor.name) or own.get(kind) or default
+    _check(wanted, tensor)
+    return TensorPlan(kind, wanted)
+
+
+def _check(format: Format, tensor: GgufTensor) -> None:
+    columns = tensor.shape[-1]
+    if format.is_k or format.is_float:
+        fits(format, columns, name=tensor.name)
+        return
+    width = format.grid.group or columns
+    if columns % width or width % BLOCK:
         raise BadConfig(
-            f"group {width} does not divide a row of {tensor.shape[-1]} weights"
+            f"group {width} does not divide a row of {columns} weights"
             if width % BLOCK == 0
             else f"a row of {width} weights is no whole number of blocks of {BLOCK}",
             where=f"tensor {tensor.name}",
-            fix=_fits(tensor.shape[-1]),
+            fix=_fits(columns),
         )
-    return TensorPlan(kind, grid, container_of(grid))
 
 
 def _fits(columns: int) -> str:

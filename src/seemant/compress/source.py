@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seemant.formats.gguf_read import GgufFile
 from seemant.formats.on_grid import detect
-from seemant.formats.packing import CONTAINERS
+from seemant.formats.packing import BLOCK, CONTAINERS
 
 Array = NDArray[np.float32]
 
@@ -53,12 +53,14 @@ class Source:
         """Yield the base's rows, without the adapter."""
         return Source(self.file, {}).slices(name)
 
-    def lies_on(self, name: str, container: str | None, group: int | None) -> bool:
+    def lies_on(self, name: str, container: str | None, block: int | None) -> bool:
         """Return whether rounding to this layout meets the base's own grid again.
 
         A merged adapter does not cure it: its change is far below a step of the grid.
         """
-        return container in CONTAINERS and group == 32 and self.layout(name) == container
+        if container not in CONTAINERS:
+            return container is not None and self.layout(name) == container
+        return block == BLOCK and self.layout(name) == container
 
 
 def open_source(file: GgufFile, adapter: Path | None) -> Source:

@@ -26,6 +26,7 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         BadFile: the adapter is another model's, there is no model file to take away, or its
             licence cannot travel.
     """
+    from seemant.compress.reference.which import refuse_dithered
     from seemant.core.atomic import write_atomic
     from seemant.core.jsonl import read_json
     from seemant.export.bundle import SUMS_NAME, place, write_sums
@@ -40,7 +41,9 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     inputs = choice.inputs
     given = _given(inputs)
     model = _model_file(given.path)
-    metadata = open_gguf(model).metadata
+    file = open_gguf(model)
+    refuse_dithered(file)
+    metadata = file.metadata
     variant: dict[str, Any] = read_json(given.path / "variant.json") if "variant" in inputs else {}
     adapter = _adapter(inputs, given)
     entry = known_model(variant.get("base", {}).get("sha256", given.sha256))
@@ -51,8 +54,8 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     sums = {MODEL_NAME: place(model, out / MODEL_NAME, link=True)}
     if adapter is not None:
         sums[ADAPTER_NAME] = place(adapter, out / ADAPTER_NAME, link=True)
-    for file in licence.files:
-        sums[file.name] = place(file, out / file.name, link=False)
+    for text in licence.files:
+        sums[text.name] = place(text, out / text.name, link=False)
     prompts = _prompts(metadata, entry.languages if entry else LANGUAGES)
     example = next(iter(prompts.values()))
     lines = commands(name, metadata, prompt=example, adapter=adapter is not None)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from seemant.formats.kquants import LAYOUTS, unpack_k_values
 from seemant.formats.packing import CONTAINERS, unpack_values
 
 Bytes = NDArray[np.uint8]
@@ -16,7 +17,7 @@ _AT_ONCE_BYTES = 4 << 20  # rows are worked on in pieces that stay in the cache
 def dequantize_rows(raw: Bytes, type_name: str) -> Values:
     """Return the values, float32 (rows, columns), of stored rows, uint8 (rows, bytes a row).
 
-    The 32-weight types are ours; k-quants and the rest are read by gguf-py.
+    The 32-weight types and the k-quants are ours; the rest is read by gguf-py.
 
     Raises:
         NotImplementedError: nothing here can read this type.
@@ -42,6 +43,8 @@ def _reader(type_name: str) -> Callable[[Bytes], Values]:
         return lambda raw: (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
     if type_name in CONTAINERS:
         return lambda raw: unpack_values(raw, type_name)
+    if type_name.lower() in LAYOUTS:
+        return lambda raw: unpack_k_values(raw, type_name.lower())
     return lambda raw: _by_gguf(raw, type_name)
 
 

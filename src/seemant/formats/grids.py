@@ -63,7 +63,7 @@ class Params:
     @classmethod
     def rounded(cls, grid: Grid, scale: Weights, offset: Weights | None) -> "Params":
         """Return parameters of which only the fp16 values are known, as read from a file."""
-        return cls(grid, scale, offset, _reciprocal(scale), offset)
+        return cls(grid, scale, offset, reciprocal(scale), offset)
 
 
 def grouped(w: NDArray[np.float32], group: int | None, *, name: str = "") -> Weights:
@@ -91,12 +91,10 @@ def fit(w: Weights, grid: Grid) -> Params:
         BadFile: a scale is too large for fp16.
     """
     scale, offset = _symmetric(w, grid) if grid.symmetric else _asymmetric(w, grid)
-    with np.errstate(over="ignore"):
-        scale16 = scale.astype(np.float16).astype(np.float32)
-        offset16 = None if offset is None else offset.astype(np.float16).astype(np.float32)
+    scale16, offset16 = half(scale), None if offset is None else half(offset)
     if not np.isfinite(scale16).all() or (offset16 is not None and not np.isfinite(offset16).all()):
         raise BadFile(f"weights of up to {np.abs(w).max():.3g} need a scale too large for fp16")
-    return Params(grid, scale16, offset16, _reciprocal(scale), offset)
+    return Params(grid, scale16, offset16, reciprocal(scale), offset)
 
 
 def snap(w: Weights, params: Params) -> Codes:
@@ -130,6 +128,19 @@ def value(codes: Codes, params: Params) -> Weights:
     return out
 
 
+def reciprocal(scale: Weights) -> Weights:
+    """Return 1/scale; 0 where the scale is 0 or so small that its reciprocal overflows."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        inverse = np.float32(1) / scale
+    return np.where(np.isfinite(inverse), inverse, np.float32(0))
+
+
+def half(x: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the nearest fp16 values, as float32; infinite where they are too large."""
+    with np.errstate(over="ignore"):
+        return x.astype(np.float16).astype(np.float32)
+
+
 def _like_q8_0(grid: Grid) -> bool:
     return grid.symmetric and grid.bits == 8
 
@@ -144,10 +155,3 @@ def _symmetric(w: Weights, grid: Grid) -> tuple[Weights, None]:
 def _asymmetric(w: Weights, grid: Grid) -> tuple[Weights, Weights]:
     low, high = w.min(-1, keepdims=True), w.max(-1, keepdims=True)
     return (high - low) / np.float32(grid.highest), low
-
-
-def _reciprocal(scale: Weights) -> Weights:
-    """Return 1/scale; 0 where the scale is 0 or so small that its reciprocal overflows."""
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        inverse = np.float32(1) / scale
-    return np.where(np.isfinite(inverse), inverse, np.float32(0))

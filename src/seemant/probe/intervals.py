@@ -14,12 +14,12 @@ that chose this over the naive, the cluster-z and the percentile-bootstrap inter
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit  # scipy.stats takes a second to import
 
+from seemant.core.interval import Interval as Interval  # what everything here returns
 from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
 
 Floats = NDArray[np.float64]
@@ -29,18 +29,6 @@ WALD_RANGE = (0.15, 0.85)  # outside, a symmetric interval covers too little (no
 EXACT_CLUSTERS = 13  # up to 2^13 sign flips are enumerated, beyond they are drawn
 _DRAWS = 10_000
 _ROUNDING = 1e-12  # of the largest value: an error below is what rounding leaves of zero
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean with its 95 % interval; low and high are None where `method` says why."""
-
-    value: float
-    low: float | None
-    high: float | None
-    method: str
-    n: int
-    n_clusters: int
 
 
 def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval:

@@ -7,12 +7,14 @@ from seemant.report.config import ReportConfig
 from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node
 from seemant.report.sections.alarm import alarm
+from seemant.report.sections.attribution import attribution
 from seemant.report.sections.behaviour import behaviour
 from seemant.report.sections.compression import compression
 from seemant.report.sections.distillation import distillation
 from seemant.report.sections.experiment import experiment
 from seemant.report.sections.frontier import frontier
 from seemant.report.sections.losses import losses
+from seemant.report.sections.lost_first import lost_first
 from seemant.report.sections.measurements import all_measurements
 from seemant.report.sections.recommendations import recommendations
 from seemant.report.sections.repeat import repeat
@@ -33,6 +35,8 @@ def page(nodes: Sequence[Node], config: ReportConfig) -> str:
         ("transcripts", "What they said", transcripts(nodes)),
         ("study-queries", "The study's dozen queries", study_queries(nodes)),
         ("compression", "Compression, by language", compression(nodes)),
+        ("attribution", "Where it was lost", attribution(nodes)),
+        ("lost-first", "What is lost first", lost_first(nodes)),
         ("losses", "Training", losses(nodes)),
         ("alarm", "Behaviour while training", alarm(nodes)),
         ("distillation", "Distillation", distillation(nodes)),

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from seemant.core.interval import Interval
 from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
 from seemant.train.adapt import LoraLinear
 from seemant.train.alarm.student_t import t_bound
@@ -15,18 +15,6 @@ from seemant.train.rows.render import Row
 from seemant.train.student import Student
 
 T_INTERVAL = "t over paragraphs, ratio estimator"
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """A ratio with its 95 % interval; low and high are None where `method` says why."""
-
-    value: float
-    low: float | None
-    high: float | None
-    method: str
-    n: int
-    n_clusters: int
 
 
 def answer_nats(student: Student, rows: Sequence[Row], tokens: int) -> list[float]:
@@ -77,7 +65,7 @@ def by_tokens(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
     return groups
 
 
-def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Ratio:
+def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Interval:
     """Return R = (sum of nats) / (sum of answer tokens), clustered by paragraph.
 
     The interval is R ± t · se, se² = C / (C - 1) · Σ_c (S_c - R N_c)² / (Σ N_c)², with S_c and
@@ -94,10 +82,10 @@ def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Ratio:
     ratio = sum(s for s, _ in sums.values()) / tokens
     clusters = len(sums)
     if clusters < MIN_CLUSTERS:
-        return Ratio(ratio, None, None, TOO_FEW, len(rows), clusters)
+        return Interval(ratio, None, None, TOO_FEW, len(rows), clusters)
     squares = sum((s - ratio * n) ** 2 for s, n in sums.values())
     half = t_bound(0.025, clusters - 1) * math.sqrt(clusters / (clusters - 1) * squares) / tokens
-    return Ratio(ratio, ratio - half, ratio + half, T_INTERVAL, len(rows), clusters)
+    return Interval(ratio, ratio - half, ratio + half, T_INTERVAL, len(rows), clusters)
 
 
 def by_language(rows: Sequence[Row]) -> Mapping[str | None, list[int]]:

@@ -3,17 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
+from seemant.core.interval import Interval
 from seemant.core.measurement import Measurement
 from seemant.core.runlog import read_events
 from seemant.core.usage import peak_rss_bytes
-from seemant.train.heldout import Ratio, by_bucket, by_language, nats_per_token
+from seemant.train.heldout import by_bucket, by_language, nats_per_token
 from seemant.train.lines import Progress, StepLine
 from seemant.train.rows.render import PAIRS, Row
-
-if TYPE_CHECKING:  # the worker does without what that room imports
-    from seemant.probe.intervals import Interval
 
 Conditions = Mapping[str, str | int | float | bool | None]
 _ENDS = 5  # steps that the first and the last training loss are a mean of
@@ -60,7 +57,7 @@ def heldout_loss(
             change = [b - a for a, b in zip(before, after, strict=True)]
             for name, nats in (("before", before), ("after", after), ("change", change)):
                 ratio = nats_per_token(nats, some)
-                found.append(of_ratio(subject, f"heldout_loss_{name}", lang, ratio, more))
+                found.append(of_interval(subject, f"heldout_loss_{name}", lang, ratio, more))
     return found
 
 
@@ -77,7 +74,7 @@ def kl_to_base(
     for bucket, chosen in by_bucket(heldout).items():
         more = given if bucket == PAIRS else {**given, "bucket": bucket}
         ratio = nats_per_token([kl[i] for i in chosen], [heldout[i] for i in chosen])
-        found.append(of_ratio(subject, "kl_to_base", None, ratio, more))
+        found.append(of_interval(subject, "kl_to_base", None, ratio, more))
     return found
 
 
@@ -110,11 +107,11 @@ def costs(subject: str, out: Path, given: Conditions) -> list[Measurement]:
     ]
 
 
-def of_ratio(
+def of_interval(
     subject: str,
     metric: str,
     lang: str | None,
-    ratio: "Ratio | Interval",
+    interval: Interval,
     given: Conditions,
     unit: str = "nats/token",
 ) -> Measurement:
@@ -123,12 +120,12 @@ def of_ratio(
         subject=subject,
         metric=metric,
         lang=lang,
-        value=ratio.value,
+        value=interval.value,
         unit=unit,
-        ci_low=ratio.low,
-        ci_high=ratio.high,
-        ci_method=ratio.method,
-        n=ratio.n,
-        n_clusters=ratio.n_clusters,
+        ci_low=interval.low,
+        ci_high=interval.high,
+        ci_method=interval.method,
+        n=interval.n,
+        n_clusters=interval.n_clusters,
         conditions=dict(given),
     )

@@ -147,7 +147,7 @@ def _alarm(
     """Return what makes the alarm's hook; its probes are rendered while a tokenizer is here."""
     if config.alarm == "off":
         return lambda *_: []
-    from seemant.train.alarm.hook import prepare
+    from seemant.train.alarm.prepare import prepare
 
     lengths = [len(row.ids) for row in data.rows]
     micro = config.pack or config.batch * sum(lengths) / len(lengths)

@@ -13,7 +13,8 @@ import pytest
 from seemant.core.errors import InputError, WorldError
 from seemant.core.jsonl import read_records
 from seemant.core.runlog import read_events
-from seemant.train.alarm.hook import ALARM_NAME, FIGURE_NAME, prepare
+from seemant.train.alarm.hook import ALARM_NAME, FIGURE_NAME
+from seemant.train.alarm.prepare import prepare
 from seemant.train.alarm.ring import Look
 from seemant.train.config import TrainConfig
 from seemant.train.rows.render import Form

@@ -242,7 +242,7 @@ def test_the_plan_counts_every_compiled_kernel_that_the_run_may_keep() -> None:
     from seemant.models.decoder.kernel_cache import KERNEL_BYTES
     from seemant.train.memory import phases, terms
     from seemant.train.pretrain import recipe
-    from seemant.train.pretrain.results import peak_planned
+    from seemant.train.pretrain.plan import peak_planned
     from seemant.train.pretrain.shape import hf_config
     from seemant.train.pretrain.vocabulary import byte_metadata, tokenizer_of
 

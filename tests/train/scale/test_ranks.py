@@ -8,23 +8,22 @@ from seemant.core.errors import InputError
 from seemant.train.config import TrainConfig
 from seemant.train.run import STAGE
 from seemant.train.scale.processes import wants_shards
-from seemant.train.scale.ranks import execute_ranks, is_follower, train_ranks, under_launcher
+from seemant.train.scale.ranks import execute_ranks, train_ranks, under_launcher
 
 
 @pytest.mark.parametrize(
-    ("environment", "launched", "follows"),
+    ("environment", "launched"),
     [
-        ({}, False, False),
-        ({"WORLD_SIZE": "1", "RANK": "0"}, False, False),
-        ({"WORLD_SIZE": "2", "RANK": "0"}, True, False),
-        ({"WORLD_SIZE": "2", "RANK": "1"}, True, True),
+        ({}, False),
+        ({"WORLD_SIZE": "1", "RANK": "0"}, False),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, True),
+        ({"WORLD_SIZE": "2", "RANK": "1"}, True),
     ],
 )
-def test_only_ranks_above_zero_follow(
-    environment: dict[str, str], launched: bool, follows: bool
+def test_a_launcher_is_known_by_more_than_one_process(
+    environment: dict[str, str], launched: bool
 ) -> None:
     assert under_launcher(environment) == launched
-    assert is_follower(environment) == follows
 
 
 def test_a_memory_limit_is_refused_with_several_ranks(tmp_path: Path) -> None:

@@ -199,9 +199,16 @@ def _how(facts: Mapping[str, Any]) -> str:
     group = facts.get("group")
     share = "per channel" if group == "channel" else f"groups of {group}"
     kind = "symmetric" if facts.get("symmetric") else "asymmetric"
+    grid = f"{facts.get('bits', '?')} bits, {share}, {kind}"
+    named = str(facts.get("format", ""))
+    if named.endswith("_k") or named == "f16":
+        grid = named.upper()
+    if facts.get("formats"):
+        grid += f", {len(facts['formats'])} formats of single tensors"
+    if facts.get("sparsity"):
+        grid += f", {facts['sparsity']} of weights removed"
     return (
-        f"{str(facts.get('method', '?')).upper()}, {facts.get('bits', '?')} bits, {share}, {kind}; "
-        f"embedding {facts.get('embedding', '?')}"
+        f"{str(facts.get('method', '?')).upper()}, {grid}; embedding {facts.get('embedding', '?')}"
     )
 
 

@@ -43,3 +43,8 @@ def some_rows(rows: Sequence[Row], tokens: int, seed: int) -> list[int]:
                 taken[bucket] += 1
                 left -= len(rows[at].ids)
     return sorted(chosen)
+
+
+def looked_at(heldout: Sequence[Row], check_tokens: int, seed: int) -> list[int]:
+    """Return the indices of the held-out rows of a check: half as many tokens as its probes."""
+    return some_rows(heldout, check_tokens // 2, seed)

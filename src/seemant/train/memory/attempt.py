@@ -6,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from seemant.core.errors import InputError, SeemantError, WorldError
 from seemant.core.jsonl import read_json, write_json
+from seemant.core.measurement import Measurement
 from seemant.core.process import child_environment
+from seemant.core.runlog import log_event
 from seemant.core.stage import Inputs
 from seemant.train.config import TrainConfig
 from seemant.train.memory.cgroup import Account
@@ -28,7 +30,9 @@ from seemant.train.memory.worker import (
     OUT_OF_MEMORY,
     STOPPED,
 )
+from seemant.train.pretrain.config import PretrainConfig
 
+Settings = TrainConfig | PretrainConfig
 COMMAND = (sys.executable, "-m", "seemant.train.memory.worker")
 
 Ending = Literal["done", "out of memory", "stopped for memory"]
@@ -54,8 +58,8 @@ class Attempt:
 
 
 def attempt(
-    config: TrainConfig,
-    use: TrainConfig,
+    config: Settings,
+    use: Settings,
     inputs: Inputs,
     out: Path,
     *,
@@ -65,6 +69,8 @@ def attempt(
     command: Sequence[str] = COMMAND,
 ) -> Attempt:
     """Train in a child under the limit and return how it ended.
+
+    use: the settings that a plan made of `config`; where nothing was planned, `config` itself.
 
     Raises:
         InputError, WorldError: what the training raised, or a child that died of something else
@@ -76,6 +82,7 @@ def attempt(
     write_json(
         folder / JOB,
         {
+            "stage": "pretrain" if isinstance(config, PretrainConfig) else "train",
             "config": config.model_dump(mode="json"),
             "use": use.model_dump(mode="json"),
             "inputs": {
@@ -113,7 +120,7 @@ def attempt(
             with suppress(OSError):  # what was still to be said has no reader any more
                 process.stdin.close()
         account = limit.account()
-    ending = _ending(code, account, watcher, limit_bytes)
+    ending = _ending(code, limit.how, account, watcher, limit_bytes)
     if ending is None:
         raise _error(folder, code)
     told = _told(folder, ending)
@@ -130,8 +137,40 @@ def attempt(
     )
 
 
+def log_attempt(out: Path, tried: Attempt) -> None:
+    """Write how a try ended, and what it took, into the run's log."""
+    account = asdict(tried.account) if tried.account else {}
+    log_event(
+        out,
+        "limit",
+        how=tried.how,
+        enforced=tried.enforced,
+        ending=tried.ending,
+        peak_rss=tried.own_peak or tried.peak_rss,
+        peak_anon=tried.peak_anon,
+        **{f"charged_{key}": value for key, value in account.items()},
+    )
+
+
+def measured_by(tried: Attempt) -> list[Measurement]:
+    """Return the child's measurements, its peak with how it was held."""
+    held: dict[str, Any] = {"limit_how": tried.how, "limit_enforced": tried.enforced}
+    if tried.account is not None:
+        held |= {
+            "limit_peak": tried.account.peak_bytes,
+            "limit_failed_charges": tried.account.failed_charges,
+        }
+    found = []
+    for each in tried.measurements:
+        m = Measurement.model_validate(each)
+        if m.metric == "peak_rss" and m.origin == "measured":
+            m = m.model_copy(update={"conditions": {**m.conditions, **held}})
+        found.append(m)
+    return found
+
+
 def _ending(
-    code: int, account: Account | None, watcher: Watcher, limit_bytes: float
+    code: int, how: Way, account: Account | None, watcher: Watcher, limit_bytes: float
 ) -> Ending | None:
     """Return how a child ended; None for an end that its limit has nothing to do with."""
     if code == 0:
@@ -140,6 +179,8 @@ def _ending(
         return "out of memory"
     if code == STOPPED:
         return "stopped for memory" if watcher.asked else None
+    if how == "rlimit data" and code in (-signal.SIGABRT, 128 + signal.SIGABRT):
+        return "out of memory"  # Rust and C++ abort where an allocation is refused
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         if watcher.killed or (account is not None and account.oom_kills):
             return "out of memory"

@@ -8,33 +8,17 @@ steps are taken only under a limit, and every run says them.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from seemant.models.decoder.shape import DecoderShape
 from seemant.train.config import MEMORY_FIELDS, TrainConfig
-from seemant.train.memory.plan import Malloc, Plan, micro_lengths, plan_of
+from seemant.train.memory.moves import Move, State, downwards, upwards
+from seemant.train.memory.plan import Plan, micro_lengths, plan_of
 from seemant.train.memory.refusal import refusal
 
 MARGIN = 0.05  # of the limit is left: the count was 1 to 2 % low with the allocator fixed
-_SMALLEST_BLOCK = 2048
-_EXACT_FIRST = ("float", "int8", "int4")
-
-# Times a step took, against the one before, when the method was designed (Gemma 3 1B, one thread
-# of an AVX-512 CPU with AMX); another machine's will differ.
-_PRICES = {
-    "again": "x 1.28 to 1.44 time",
-    "malloc": "x 1.20 to 1.45 time",
-    "micro": "more, smaller products",
-    "block": "about none",
-    "int8": "x 1.35 time; rounds the weights",
-    "int4": "x 1.7 time; rounds the weights: probe it",
-    "embedding": "about none; rounds the embedding: probe it",
-    "kept": "saves 22 to 31 % time",
-    "exact": "saves 26 to 41 % time",
-    "bigger": "fewer, larger products",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +46,6 @@ class Found:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    config: TrainConfig
-    malloc: Malloc
-
-
 def fit_to(
     limit_bytes: float,
     shape: DecoderShape,
@@ -89,14 +67,14 @@ def fit_to(
             shortfall and two edits that would fit.
     """
 
-    def planned(state: _State, length: int = max_length) -> Plan:
+    def planned(state: State, length: int = max_length) -> Plan:
         return plan_for(shape, state.config, length, answer_share, malloc=state.malloc, **given)
 
     room = limit_bytes * (1 - MARGIN)
     if smaller_than is not None:
         room = min(room, smaller_than * 0.93)
     fixed = fixed_fields(config)
-    state = _State(_settled(config), "default")
+    state = State(_settled(config), "default")
     plan = planned(state)
     steps = [Step("1", "streamed loss, answer rows only", plan.peak_bytes, "taken", "none")]
     if plan.peak_bytes > room:
@@ -107,7 +85,7 @@ def fit_to(
     if plan.peak_bytes > room:
 
         def fits(other: TrainConfig, length: int) -> bool:
-            changed = _State(other, state.malloc)
+            changed = State(other, state.malloc)
             return planned(changed, length).peak_bytes <= room
 
         raise refusal(plan, state.config, limit_bytes, room, fits)
@@ -132,24 +110,12 @@ def fixed_fields(config: TrainConfig) -> set[str]:
     return {name for name in given if getattr(config, name) != "auto"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A change of the state: `apply` returns None where there is nothing to change."""
-
-    order: str
-    name: str
-    fields: tuple[str, ...]
-    price: str
-    apply: Callable[[_State], _State | None]
-    rounds: bool = False
-
-
 def _down(
-    state: _State, plan: Plan, room: float, fixed: set[str], planned: Callable[[_State], Plan]
-) -> tuple[_State, Plan, list[Step]]:
+    state: State, plan: Plan, room: float, fixed: set[str], planned: Callable[[State], Plan]
+) -> tuple[State, Plan, list[Step]]:
     """Take what saves memory, cheapest first, until it fits; what gains nothing is put back."""
     steps: list[Step] = []
-    waiting = list(_downwards())
+    waiting = list(downwards())
     for _ in range(2):  # what gained nothing may gain once another phase is the largest
         again = []
         for move in waiting:
@@ -166,11 +132,11 @@ def _down(
 
 
 def _up(
-    state: _State, plan: Plan, room: float, fixed: set[str], planned: Callable[[_State], Plan]
-) -> tuple[_State, Plan, list[Step]]:
+    state: State, plan: Plan, room: float, fixed: set[str], planned: Callable[[State], Plan]
+) -> tuple[State, Plan, list[Step]]:
     """Give back what costs time or exactness, as far as it fits."""
     steps: list[Step] = []
-    for move in _upwards():
+    for move in upwards():
         while True:
             state, plan, taken, step = _try(
                 move, state, plan, fixed, planned, lambda new, old: new <= room
@@ -182,13 +148,13 @@ def _up(
 
 
 def _try(
-    move: _Move,
-    state: _State,
+    move: Move,
+    state: State,
     plan: Plan,
     fixed: set[str],
-    planned: Callable[[_State], Plan],
+    planned: Callable[[State], Plan],
     accept: Callable[[int, int], bool],
-) -> tuple[_State, Plan, bool, list[Step]]:
+) -> tuple[State, Plan, bool, list[Step]]:
     changed = move.apply(state)
     if changed is None:
         return state, plan, False, []
@@ -204,98 +170,12 @@ def _try(
     return (changed, new, True, [step]) if taken else (state, plan, False, [step])
 
 
-def _said(move: _Move, state: _State) -> str:
+def _said(move: Move, state: State) -> str:
     values = [f"{field} {getattr(state.config, field)}" for field in move.fields]
     return f"{move.name}: {', '.join(values)}" if values else move.name
-
-
-def _downwards() -> Iterator[_Move]:
-    yield _Move(
-        "2", "compute layers again", ("checkpointing",), _PRICES["again"], _checkpoint(True)
-    )
-    yield _Move("2b", "small mmap threshold", (), _PRICES["malloc"], _threshold)
-    for _ in range(8):
-        yield _Move(
-            "3", "smaller micro-batch", ("batch", "accumulation"), _PRICES["micro"], _smaller
-        )
-    yield _Move("4", "smaller blocks", ("vocab_block",), _PRICES["block"], _block)
-    for kind in _EXACT_FIRST[1:]:
-        yield _Move("5", "rounded base", ("base",), _PRICES[kind], _round("base", kind), True)
-    for kind in _EXACT_FIRST[1:]:
-        round_it = _round("embedding", kind)
-        yield _Move("6", "rounded embedding", ("embedding",), _PRICES["embedding"], round_it, True)
-
-
-def _upwards() -> Iterator[_Move]:
-    yield _Move("up", "keep every layer", ("checkpointing",), _PRICES["kept"], _checkpoint(False))
-    for kind in ("float", "int8"):
-        yield _Move("up", "more exact base", ("base",), _PRICES["exact"], _refine(kind))
-    yield _Move("up", "bigger micro-batch", ("batch", "accumulation"), _PRICES["bigger"], _bigger)
-
-
-def _checkpoint(wanted: bool) -> Callable[[_State], _State | None]:
-    def apply(state: _State) -> _State | None:
-        return None if state.config.checkpointing == wanted else _with(state, checkpointing=wanted)
-
-    return apply
-
-
-def _threshold(state: _State) -> _State | None:
-    return None if state.malloc != "default" else _State(state.config, "mmap threshold")
-
-
-def _smaller(state: _State) -> _State | None:
-    """Divide the micro-batch by its smallest prime factor; as many rows make a step as before."""
-    config = state.config
-    if config.pack or config.batch == 1:
-        return None
-    p = _smallest_factor(config.batch)
-    return _with(state, batch=config.batch // p, accumulation=config.accumulation * p)
-
-
-def _bigger(state: _State) -> _State | None:
-    config = state.config
-    if config.pack or config.accumulation == 1:
-        return None
-    p = _smallest_factor(config.accumulation)
-    return _with(state, batch=config.batch * p, accumulation=config.accumulation // p)
-
-
-def _block(state: _State) -> _State | None:
-    small = state.config.vocab_block <= _SMALLEST_BLOCK
-    return None if small else _with(state, vocab_block=_SMALLEST_BLOCK)
-
-
-def _round(field: str, kind: str) -> Callable[[_State], _State | None]:
-    def apply(state: _State) -> _State | None:
-        now = getattr(state.config, field)
-        if state.config.method == "full" or now not in _EXACT_FIRST:
-            return None
-        coarser = _EXACT_FIRST.index(now) < _EXACT_FIRST.index(kind)
-        return _with(state, **{field: kind}) if coarser else None
-
-    return apply
-
-
-def _refine(kind: str) -> Callable[[_State], _State | None]:
-    def apply(state: _State) -> _State | None:
-        now = state.config.base
-        if now not in _EXACT_FIRST or _EXACT_FIRST.index(now) <= _EXACT_FIRST.index(kind):
-            return None
-        return _with(state, base=kind)
-
-    return apply
-
-
-def _with(state: _State, **changes: Any) -> _State:
-    return _State(state.config.model_copy(update=changes), state.malloc)
 
 
 def _settled(config: TrainConfig) -> TrainConfig:
     """Return the settings with "auto" begun at the most exact."""
     auto = {name: "float" for name in ("base", "embedding") if getattr(config, name) == "auto"}
     return config.model_copy(update=auto)
-
-
-def _smallest_factor(n: int) -> int:
-    return next((p for p in range(2, int(n**0.5) + 1) if n % p == 0), n)

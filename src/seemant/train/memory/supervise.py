@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from seemant.core.errors import InputError, WorldError
 from seemant.core.measurement import Measurement
@@ -17,7 +16,7 @@ from seemant.core.stage import Inputs
 from seemant.models.decoder.shape import DecoderShape
 from seemant.train.config import TrainConfig
 from seemant.train.memory import phases
-from seemant.train.memory.attempt import COMMAND, Attempt, attempt
+from seemant.train.memory.attempt import COMMAND, Attempt, attempt, log_attempt, measured_by
 from seemant.train.memory.calibrate import learn, plan_of_steps
 from seemant.train.memory.floor import libraries_of, runtime_floor
 from seemant.train.memory.limit import WAYS, Way
@@ -86,7 +85,7 @@ def train_limited(
             ways=ways,
             command=command,
         )
-        _log(out, tried)
+        log_attempt(out, tried)
         if tried.ending == "done":
             _learn(out, shape, found, tried, runtime)
             return _measured(tried, found, name)
@@ -96,20 +95,6 @@ def train_limited(
         f"ran out of memory {1 + RETRIES} times, with a smaller plan each time; {tried.said}",
         where=str(out),
         fix="a larger --memory-limit, a shorter --max-length, or a smaller model",
-    )
-
-
-def _log(out: Path, tried: Attempt) -> None:
-    account = asdict(tried.account) if tried.account else {}
-    log_event(
-        out,
-        "limit",
-        how=tried.how,
-        enforced=tried.enforced,
-        ending=tried.ending,
-        peak_rss=tried.own_peak or tried.peak_rss,
-        peak_anon=tried.peak_anon,
-        **{f"charged_{key}": value for key, value in account.items()},
     )
 
 
@@ -156,18 +141,7 @@ def _learn(out: Path, shape: DecoderShape, found: Found, tried: Attempt, runtime
 
 
 def _measured(tried: Attempt, found: Found, name: str) -> list[Measurement]:
-    """Return the child's measurements, each peak with how it was held, and the plan's own."""
-    held: dict[str, Any] = {"limit_how": tried.how, "limit_enforced": tried.enforced}
-    if tried.account is not None:
-        held |= {
-            "limit_peak": tried.account.peak_bytes,
-            "limit_failed_charges": tried.account.failed_charges,
-        }
-    result, subject = [], name
-    for each in tried.measurements:
-        m = Measurement.model_validate(each)
-        if m.metric == "peak_rss" and m.origin == "measured":
-            subject = m.subject
-            m = m.model_copy(update={"conditions": {**m.conditions, **held}})
-        result.append(m)
-    return [*result, predicted(subject, found.plan)]
+    """Return the child's measurements and, of the same subject, the plan's own."""
+    measured = measured_by(tried)
+    peaks = [m for m in measured if m.metric == "peak_rss" and m.origin == "measured"]
+    return [*measured, predicted(peaks[-1].subject if peaks else name, found.plan)]

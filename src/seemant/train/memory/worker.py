@@ -40,12 +40,11 @@ def main(folder: Path) -> int:
     asked_to_stop = _stop_on_sigterm()
     if job["malloc"] == "mmap threshold":
         fix_allocator(MMAP_THRESHOLD)
-    bound_caches(KERNELS)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
     try:
-        measurements = _train(job, folder.parent, asked_to_stop)
+        measurements = _do(job, folder.parent, asked_to_stop)
     except MemoryError:
         return _fail(folder, OUT_OF_MEMORY, "the system refused more memory")
     except SeemantError as error:
@@ -85,21 +84,31 @@ def give_back_heap() -> None:
         return  # another C library: it keeps or returns them as it likes
 
 
-def _train(job: dict[str, Any], out: Path, stop: Callable[[], bool]) -> list[dict[str, Any]]:
+def _do(job: dict[str, Any], out: Path, stop: Callable[[], bool]) -> list[dict[str, Any]]:
+    """Do the stage's work; only that stage's code is imported."""
     from seemant.core.stage import Input
-    from seemant.train.config import TrainConfig
     from seemant.train.no_compiler import leave_compiler_out, needs_compiler
-    from seemant.train.session import train_session
 
     inputs = {
         role: Input(Path(said["path"]), said["label"], said["sha256"])
         for role, said in job["inputs"].items()
     }
-    config = TrainConfig.model_validate(job["config"])
-    use = TrainConfig.model_validate(job["use"])
-    if not needs_compiler(use.base, use.optimiser):
+    if job["stage"] == "pretrain":
+        from seemant.train.pretrain.config import PretrainConfig
+        from seemant.train.pretrain.session import pretrain_session
+
         leave_compiler_out()
-    found = train_session(config, inputs, out, use=use, stop=stop)
+        settings = PretrainConfig.model_validate(job["config"])
+        found = pretrain_session(settings, inputs, out, stop=stop)
+    else:
+        from seemant.train.config import TrainConfig
+        from seemant.train.session import train_session
+
+        bound_caches(KERNELS)
+        config, use = (TrainConfig.model_validate(job[key]) for key in ("config", "use"))
+        if not needs_compiler(use.base, use.optimiser):
+            leave_compiler_out()
+        found = train_session(config, inputs, out, use=use, stop=stop)
     return [each.model_dump(mode="json") for each in found]
 
 

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from seemant.core.interval import Interval
 from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
 from seemant.core.records import LANGUAGES
-from seemant.probe.intervals import LEVEL, Interval
+from seemant.probe.intervals import LEVEL
 from seemant.train.pretrain.windows import Windows
 
 RATIO = "t over documents, ratio estimator"

@@ -76,7 +76,7 @@ class PretrainConfig(Config):
     vocab_block: PositiveInt = 8192
     """Vocabulary rows that the loss holds at a time; memory only, never the result."""
     memory_limit: Bytes | None = None
-    """Refuse to begin where the plan needs more, for example 2GB; checked before step 1 only."""
+    """Most memory that the run may use, for example 2GB: planned before step 1, and enforced."""
     threads: PositiveInt | None = None
     """Threads of the matrix products; none means every free core."""
     heldout_share: float = Field(default=0.05, ge=0, lt=1)

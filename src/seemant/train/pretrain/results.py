@@ -1,53 +1,19 @@
 """What a finished pretraining reports: bits per byte, losses, speed, memory."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from seemant.core.errors import InputError
 from seemant.core.measurement import Measurement, exact
 from seemant.core.runlog import read_events
-from seemant.models.decoder.kernel_cache import KERNEL_BYTES
-from seemant.models.decoder.shape import shape_of_config
 from seemant.train.fit import Fitted
-from seemant.train.measure import Conditions, costs, heldout_loss, of_ratio, train_loss
-from seemant.train.memory.plan import Plan, plan_of, predicted
-from seemant.train.memory.terms import KERNELS as PLANNED_KERNELS
+from seemant.train.measure import Conditions, costs, heldout_loss, of_interval, train_loss
+from seemant.train.memory.plan import Plan, predicted
 from seemant.train.pretrain.bits import bits_per_byte, bytes_a_token, unigram_nats
 from seemant.train.pretrain.budget import Budget
 from seemant.train.pretrain.config import PretrainConfig
 from seemant.train.pretrain.flops import peak_flops, training_flops
-from seemant.train.pretrain.recipe import KERNELS, train_config
 from seemant.train.pretrain.windows import Windows
 
 _NO_INTERVAL = "none: one run"
-
-
-def peak_planned(config: PretrainConfig, said: Mapping[str, Any], held_bytes: int) -> Plan:
-    """Return the plan of the run's memory.
-
-    held_bytes: what the process holds before the model is made: libraries and text.
-
-    Raises:
-        InputError: more than the limit that was given; says what would need less.
-    """
-    more = (KERNELS - PLANNED_KERNELS) * KERNEL_BYTES  # the plan counts a worker's, fewer
-    plan = plan_of(
-        shape_of_config(said),
-        train_config(config, 1),
-        max_length=config.context,
-        answer_tokens=config.micro_size,
-        runtime_bytes=held_bytes + more,
-    )
-    if config.memory_limit is not None and plan.peak_bytes > config.memory_limit:
-        largest = max(plan.terms, key=lambda term: plan.terms[term])
-        raise InputError(
-            f"the plan needs {plan.peak_mb:,.0f} MB, the limit is "
-            f"{config.memory_limit / 1e6:,.0f} MB; the largest part is: {largest}",
-            where="--memory-limit",
-            fix="lower --micro-tokens, add --checkpointing, or take a smaller --size",
-        )
-    return plan
 
 
 def measurements(
@@ -76,7 +42,7 @@ def measurements(
             ("bits_per_byte_unigram", unigram.tolist()),
         ):
             for lang, interval in bits_per_byte(nats, heldout).items():
-                found.append(of_ratio(subject, metric, lang, interval, given, "bits/byte"))
+                found.append(of_interval(subject, metric, lang, interval, given, "bits/byte"))
         found += heldout_loss(subject, heldout, progress, given)
     for lang, value in bytes_a_token(train).items():
         found.append(exact(subject, "bytes_a_token", value, "bytes/token", lang=lang))

@@ -13,8 +13,13 @@ def run(config: PretrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     Raises:
         BadFile, BadRecord: the text is unreadable, or none of it is left to train on.
         InputError: the plan needs more memory than `memory_limit`.
-        WorldError: a full disk, or a loss that is not finite; the same call goes on.
+        WorldError: a full disk, a loss that is not finite, or more memory taken than
+            `memory_limit`; the same call goes on.
     """
+    if config.memory_limit is not None:
+        from seemant.train.pretrain.limited import pretrain_limited
+
+        return pretrain_limited(config, inputs, out)
     from seemant.train.pretrain.session import pretrain_session
 
     return pretrain_session(config, inputs, out)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from seemant.train.optim import make_optimiser
 from seemant.train.pretrain.budget import Budget, budget_of
 from seemant.train.pretrain.config import PretrainConfig
 from seemant.train.pretrain.documents import Documents, read_documents
+from seemant.train.pretrain.plan import peak_planned
 from seemant.train.pretrain.recipe import KERNELS, order_of, train_config
-from seemant.train.pretrain.results import measurements, peak_planned
+from seemant.train.pretrain.results import measurements
 from seemant.train.pretrain.save import save_pretrained
 from seemant.train.pretrain.shape import hf_config
 from seemant.train.pretrain.start import first_weights
@@ -54,8 +55,17 @@ class Text:
     heldout: Windows
 
 
-def pretrain_session(config: PretrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
-    """Train, fill `out` and return the measurements; see `run` for what it raises."""
+def pretrain_session(
+    config: PretrainConfig,
+    inputs: Inputs,
+    out: Path,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Measurement]:
+    """Train, fill `out` and return the measurements; see `run` for what it raises.
+
+    stop: asked after every step; the run then ends with a checkpoint and a `WorldError`.
+    """
     bound_caches(KERNELS)
     threads = config.threads or cores()
     with deterministic(config.seed, threads):
@@ -72,7 +82,7 @@ def pretrain_session(config: PretrainConfig, inputs: Inputs, out: Path) -> list[
             tokens_a_second=lambda: _speed(config, said, text.train),
         )
         log_event(out, "budget", steps=budget.steps, tokens=budget.tokens, epochs=budget.epochs)
-        fitted = _trained(config, decoder, text, budget, inputs, out, threads)
+        fitted = _trained(config, decoder, text, budget, inputs, out, threads, stop)
         name = config.subject or f"{config.family}-{config.size.lower()}-{config.vocabulary}"
         save_pretrained(
             out,
@@ -155,6 +165,7 @@ def _trained(
     inputs: Inputs,
     out: Path,
     threads: int,
+    stop: Callable[[], bool],
 ) -> Fitted:
     settings = config.model_dump(mode="json", exclude=_ELSEWHERE)
     around = Surroundings(
@@ -166,6 +177,7 @@ def _trained(
         machine=bits_depend_on(threads),
         optimiser=lambda parameters: optimiser_of(config, parameters),
         fill=FILL,
+        stop=stop,
     )
     return fit(decoder, text.train, text.heldout, train_config(config, budget.steps), out, around)
 

@@ -28,11 +28,6 @@ def under_launcher(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("WORLD_SIZE", "1") != "1"
 
 
-def is_follower(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether this process is a rank that writes nothing."""
-    return under_launcher(environment) and environment.get("RANK", "0") != "0"
-
-
 def execute_ranks(
     stage: Stage[Any],
     config: TrainConfig,

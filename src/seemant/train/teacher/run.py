@@ -122,6 +122,7 @@ def _measurements(
     config: TargetsConfig, model: str, checked: "Checked", said: "list[Said]"
 ) -> list[Measurement]:
     from seemant.train.heldout import by_language, nats_per_token
+    from seemant.train.measure import of_interval
 
     subject, rows = config.subject or model, checked.rows
     found = [
@@ -135,22 +136,9 @@ def _measurements(
         ("teacher_loss", "nats/token"): [each for part in said for each in part.nats],
         ("tail_mass", "share"): [each for part in said for each in part.tail],
     }
+    given = {"k": config.k, "temperature": config.temperature}
     for (metric, unit), values in sums.items():
         for lang, chosen in by_language(rows).items():
             ratio = nats_per_token([values[i] for i in chosen], [rows[i] for i in chosen])
-            found.append(
-                Measurement(
-                    subject=subject,
-                    metric=metric,
-                    lang=lang,
-                    value=ratio.value,
-                    unit=unit,
-                    ci_low=ratio.low,
-                    ci_high=ratio.high,
-                    ci_method=ratio.method,
-                    n=ratio.n,
-                    n_clusters=ratio.n_clusters,
-                    conditions={"k": config.k, "temperature": config.temperature},
-                )
-            )
+            found.append(of_interval(subject, metric, lang, ratio, given, unit))
     return found

@@ -1,0 +1,1 @@
+"""What the compression claims share: texts, references, llama.cpp as peer, scores."""

@@ -1,0 +1,127 @@
+"""The commands of the compress room: from flags to `run_stage`, nothing else."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from seemant.cli.options import DEFAULT, Options, run_stage
+from seemant.compress.attribution.config import AttributionConfig
+from seemant.compress.config import CompressConfig
+from seemant.compress.qat.config import QatConfig
+from seemant.compress.reference.config import ReferenceConfig
+from seemant.core.config import validate
+
+Flat = Parameter(name="*")
+
+
+def compress(
+    model: str,
+    *,
+    adapter: str | None = None,
+    calibration: str | None = None,
+    lang: str | None = None,
+    config: Annotated[CompressConfig, Flat] = CompressConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Quantise a model into the GGUF file that ships, and prove that it holds those integers.
+
+    Example: seemant compress embedded:gemma-3-270m --method gptq --calibration my-text.txt
+
+    Example: seemant compress MODEL --search --budget 240MB --lang hi,kn --calibration my-text.txt
+
+    Parameters
+    ----------
+    model
+        A model reference to a GGUF file.
+    adapter
+        A train artefact's folder, merged in fp32 before anything is rounded.
+    calibration
+        Text for the methods that look at what the layers read: a corpus artefact's folder, a
+        .jsonl file of paragraphs, or plain text.
+    lang
+        Short for --languages: hi,kn
+    """
+    if lang:
+        given_languages = tuple(each.strip() for each in lang.split(","))
+        config = validate(
+            CompressConfig,
+            {**config.model_dump(), "languages": given_languages},
+            where="--lang",
+            lines={},
+        )
+    given = {"model": model, "adapter": adapter, "calibration": calibration}
+    run_stage("compress", config, given, run)
+
+
+def qat(
+    model: str,
+    paragraphs: str,
+    *,
+    variant: str | None = None,
+    adapter: str | None = None,
+    config: Annotated[QatConfig, Flat] = QatConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Train codes and scales to give the unrounded model's answers; the file that ships comes out.
+
+    Example: seemant qat embedded:gemma-3-270m my-text.jsonl --variant runs/compress/0123456789ab
+
+    Parameters
+    ----------
+    model
+        The unrounded model, which is the teacher.
+    paragraphs
+        A corpus artefact's folder, or a .jsonl file of paragraphs.
+    variant
+        A compress artefact's folder to start from (best: of gptq); without it, rounded to nearest.
+    adapter
+        A train artefact's folder, merged into the teacher.
+    """
+    given = {"model": model, "adapter": adapter, "variant": variant, "paragraphs": paragraphs}
+    run_stage("qat", config, given, run)
+
+
+def attribution(
+    model: str,
+    paragraphs: str,
+    *,
+    variant: str,
+    adapter: str | None = None,
+    config: Annotated[AttributionConfig, Flat] = AttributionConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Tell where a variant's divergence comes from: layer by layer, language by language.
+
+    Example: seemant attribution embedded:gemma-3-270m tour/paragraphs --variant tour/q4
+
+    Parameters
+    ----------
+    model
+        The reference's base model.
+    paragraphs
+        A corpus artefact's folder (its held-out part is read), or a .jsonl file.
+    variant
+        A compress artefact's folder.
+    adapter
+        The train artefact that was merged into the variant.
+    """
+    given = {"model": model, "adapter": adapter, "variant": variant, "paragraphs": paragraphs}
+    run_stage("attribution", config, given, run)
+
+
+def dither(
+    model: str,
+    *,
+    config: Annotated[ReferenceConfig, Flat] = ReferenceConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Move a quantised model off its own grid, so that methods can be ranked on it; never shipped.
+
+    Example: seemant dither embedded:gemma-3-270m --seed 1
+
+    Parameters
+    ----------
+    model
+        A model reference to a GGUF file.
+    """
+    run_stage("dither", config, {"model": model}, run)

@@ -1,0 +1,1 @@
+"""Attribution: what a variant lost, layer by layer, kind by kind, language by language."""

@@ -1,0 +1,1 @@
+"""Activation-aware scaling: channels that matter are enlarged before rounding, exactly undone."""

@@ -1,0 +1,216 @@
+"""Rounding with calibration: layer by layer, each layer seeing the rounded ones before it.
+
+    text -> sequences by language -> for each block: moments of its inputs -> (AWQ's folds) ->
+    the method on every matrix -> the block's outputs with the rounded weights -> the next block
+
+What a layer gave lies in a hidden folder when the next one begins, so a killed run goes on there.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seemant.compress.calibrate.hessians import Moments, mean_size, mixed
+from seemant.compress.calibrate.stream import SITE_OF, LayerStream, LayerWork
+from seemant.compress.calibrate.tensors import tensors_of
+from seemant.compress.calibrate.tied import tied_hessian
+from seemant.compress.calibrate.tokens import (
+    calibrating_part,
+    counts,
+    read_text,
+    sequences_of,
+)
+from seemant.compress.config import CompressConfig
+from seemant.compress.kept import KeptRounding
+from seemant.compress.methods.matrix import Matrix
+from seemant.compress.methods.quantised import Quantised
+from seemant.compress.methods.registry import method_of
+from seemant.compress.plan import EMBEDDING, HEAD, TensorPlan
+from seemant.compress.rounding import SlicewiseRounding
+from seemant.compress.source import Source
+from seemant.core.errors import BadConfig
+from seemant.core.progress import progress
+from seemant.core.stage import Input
+from seemant.formats.tensor_format import value_format
+from seemant.models.tokenizer import tokenizer_of_metadata
+
+ROUNDED, STREAM = ".rounded", ".stream"
+SAMPLE_TOKENS = 2048  # that AWQ's candidates are verified on, all languages together
+_OUTER_ROWS = 16384
+
+
+def round_calibrated(
+    config: CompressConfig,
+    calibration: Input,
+    source: Source,
+    plan: Mapping[str, TensorPlan],
+    out: Path,
+) -> tuple[KeptRounding, dict[str, Any]]:
+    """Return the rounded tensors, and what calibration text they were calibrated on.
+
+    Raises:
+        BadFile: text that lacks a language, or is too short; weights that are not finite.
+        BadConfig: a method that cannot work on a format.
+    """
+    torch.set_num_threads(config.threads)
+    text = read_text(calibration.path, rejected=out / "rejected.jsonl")
+    if config.search:  # what measured the formats does not calibrate them
+        text = calibrating_part(text)
+    sequences = sequences_of(
+        text,
+        tokenizer_of_metadata(source.file.metadata),
+        config.languages,
+        tokens=config.calibration_tokens,
+        length=config.sequence,
+        seed=config.seed,
+        allow_gap=config.allow_language_gap,
+    )
+    shapes = {name: tensor.shape for name, tensor in source.file.tensors.items()}
+    kept = KeptRounding(plan, out / ROUNDED, shapes, SlicewiseRounding(source, plan, config))
+    stream = LayerStream(
+        tensors_of(source),
+        {str(lang): each for lang, each in sequences.items()},
+        weights={lang: 1.0 for lang in sequences},
+        folder=out / STREAM,
+        key=config.model_dump_json(),
+    )
+    with progress("calibrate", stream.tensors.shape.layers, "layers") as tick:
+        for work in stream.layers():
+            _round_layer(work, config, stream, plan, kept)
+            work.advance()
+            tick()
+    final = stream.final()
+    if method_of(config.embedding_method).needs != "weights":
+        _round_outer(config, stream, final, plan, kept)
+    facts = {
+        "label": calibration.label,
+        "sha256": calibration.sha256,
+        "tokens": counts(sequences),
+        "sequence": config.sequence,
+        "seed": config.seed,
+    }
+    return kept, facts
+
+
+def _round_layer(
+    work: LayerWork,
+    config: CompressConfig,
+    stream: LayerStream,
+    plan: Mapping[str, TensorPlan],
+    kept: KeptRounding,
+) -> None:
+    """Keep the rounded tensors of one layer, and show them to the layers after it."""
+    hessians = {site: mixed(found) for site, found in work.moments.items() if found}
+    before = dict(work.weights)
+    to_round = before
+    if config.prepare == "awq":
+        to_round, folded, hessians = _awq(work, config, stream, plan, hessians)
+        for name, values in folded.items():
+            if plan[name].format is None and values is not before[name]:
+                kept.add_float(name, values.numpy())
+                work.replace(name, values)
+        before = folded
+    work.moments.clear()
+    method = method_of(config.method)
+    for name, weight in to_round.items():
+        format = plan[name].format
+        if format is None:
+            continue
+        hessian = hessians[SITE_OF[plan[name].kind]]
+        matrix = Matrix(
+            name,
+            weight.numpy(),
+            format,
+            config.fit,
+            hessian=hessian if method.needs == "hessian" else None,
+            importance=hessian.diagonal().numpy().copy() if method.needs == "diagonal" else None,
+        )
+        found = method.run(matrix, config.method_config)
+        kept.add(name, [(before[name].numpy(), found)], matrix.notes)
+        work.replace(name, value_format(*found))
+
+
+def _awq(
+    work: LayerWork,
+    config: CompressConfig,
+    stream: LayerStream,
+    plan: Mapping[str, TensorPlan],
+    hessians: dict[str, torch.Tensor],
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return a block's tensors as they are to be rounded, as they are folded, and its Hessians."""
+    from seemant.compress.awq.config import AwqConfig
+    from seemant.compress.awq.fold import folded_hessian
+    from seemant.compress.awq.moments import SiteMoments
+    from seemant.compress.awq.parts import block_parts
+    from seemant.compress.awq.prepare import prepare_block
+
+    shape = stream.tensors.shape
+    x, lengths = work.sample(SAMPLE_TOKENS // max(1, len(stream.sequences)))
+    moments = {
+        site: SiteMoments(hessians[site], mean_size(work.moments[site])) for site in hessians
+    }
+    result = prepare_block(
+        work.layer,
+        work.weights,
+        moments,
+        block_parts(shape, work.layer, x, lengths, work.weights),
+        lambda name: plan[name].format,
+        shape,
+        AwqConfig(search=config.fit, clip=config.method != "gptq"),
+    )
+    scaled = {
+        site: folded_hessian(h, result.scales[site]) if site in result.scales else h
+        for site, h in hessians.items()
+    }
+    return result.to_round(), result.weights, scaled
+
+
+def _round_outer(
+    config: CompressConfig,
+    stream: LayerStream,
+    final: Mapping[str, Moments],
+    plan: Mapping[str, TensorPlan],
+    kept: KeptRounding,
+) -> None:
+    """Keep the embedding, or an untied head, rounded by a calibrated method; a few rows at a time.
+
+    An untied embedding is a table alone, for which no method knows better than its own weights.
+    """
+    tied = stream.tensors.shape.tied
+    name = EMBEDDING if tied else HEAD
+    gain = stream.tensors.whole("blk.0.attn_norm.weight") if tied else None
+    hessian = tied_hessian(mixed(final), config.embedding_share if tied else 0.0, gain)
+    format, method = plan[name].format, method_of(config.embedding_method)
+    assert format is not None
+    if format.container is None:
+        raise BadConfig(
+            f"{config.embedding_method} on {name} needs a format that a file holds",
+            where="embedding_format",
+            fix="use q8_0, q6_k, q5_0 or q4_0, or embedding_method rtn",
+        )
+    notes: dict[str, float] = {}
+
+    def pieces() -> Iterator[tuple[NDArray[np.float32], Quantised]]:
+        for w in _large_slices(stream, name):
+            matrix = Matrix(name, w, format, config.fit, hessian, hessian.diagonal().numpy().copy())
+            yield w, method.run(matrix, config.method_config)
+            for key, value in matrix.notes.items():
+                notes[key] = notes.get(key, 0.0) + value * len(w) / stream.tensors.sizes[name][0]
+
+    kept.add(name, pieces(), notes)
+
+
+def _large_slices(stream: LayerStream, name: str) -> Iterator[NDArray[np.float32]]:
+    """Yield a tensor's rows in slices of 16k or so: a factorisation is paid once a slice."""
+    waiting: list[NDArray[np.float32]] = []
+    for piece in stream.tensors.slices(name):
+        waiting.append(piece)
+        if sum(map(len, waiting)) >= _OUTER_ROWS:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)

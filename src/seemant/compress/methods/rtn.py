@@ -1,0 +1,23 @@
+"""RTN, round to nearest: the baseline that every better method must beat.
+
+Every weight goes to the nearest value of its group's grid; no data, no error feedback.
+"""
+
+from seemant.compress.methods.config import MethodConfig
+from seemant.compress.methods.matrix import Matrix
+from seemant.compress.methods.quantised import Quantised
+from seemant.formats.tensor_format import fit_format, fits, snap_format
+
+
+def run(matrix: Matrix, config: MethodConfig) -> Quantised:
+    """Return the nearest codes of a matrix.
+
+    Raises:
+        BadConfig: the format does not fit the row.
+        BadFile: a weight is not finite, or too large for an fp16 scale; names the tensor and row.
+    """
+    del config  # there is nothing to choose
+    fits(matrix.format, matrix.weight.shape[1], name=matrix.name)
+    matrix.check_finite()
+    params = fit_format(matrix.weight, matrix.format, search=matrix.search)
+    return Quantised(snap_format(matrix.weight, params), params)

@@ -1,0 +1,1 @@
+"""Pruning: which weights go (scores), and in which pattern (masks)."""

@@ -1,0 +1,1 @@
+"""References: what a compressed model is compared with, and how a fair one is made."""

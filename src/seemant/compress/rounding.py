@@ -1,0 +1,144 @@
+"""Where a variant's integers come from: chosen while the file is written, or given.
+
+Whatever the source, a writer asks for a tensor's stored rows, then for its closed account.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seemant.compress.account import TensorAccount, TensorFacts
+from seemant.compress.config import CompressConfig
+from seemant.compress.methods.matrix import Matrix
+from seemant.compress.methods.quantised import Quantised
+from seemant.compress.methods.registry import method_of
+from seemant.compress.plan import OUTER, TensorPlan
+from seemant.compress.source import Source
+from seemant.formats.tensor_format import joined, pack_format, value_format
+
+Rows = NDArray[np.generic]
+
+
+class Rounding(Protocol):
+    """The rounded tensors of one variant, by GGUF name."""
+
+    @property
+    def plan(self) -> Mapping[str, TensorPlan]:
+        """What becomes of each tensor, in the file's order."""
+
+    def rows(self, name: str) -> Iterator[Rows]:
+        """Yield what a GGUF file stores, a few rows at a time: packed bytes, or F32 if kept."""
+
+    def quantised(self, name: str) -> Quantised:
+        """Return a rounded tensor's integers and grids, whole."""
+
+    def facts(self, name: str) -> TensorFacts:
+        """Return a tensor's account, once its rows were taken."""
+
+    def drop(self) -> None:
+        """Remove what was kept on disk, once the variant is written."""
+
+
+@dataclass(slots=True)
+class SlicewiseRounding:
+    """Methods that need the weights alone: slices are rounded as the file is written.
+
+    At no time is more than a slice in memory beside the merged adapter.
+    """
+
+    source: Source
+    plan: Mapping[str, TensorPlan]
+    config: CompressConfig
+    _accounts: dict[str, TensorAccount] = field(default_factory=dict)
+
+    def rows(self, name: str) -> Iterator[Rows]:
+        """Yield the stored rows of a tensor."""
+        fate = self.plan[name]
+        if fate.format is None:
+            account = self._open(name)
+            for w in self.source.slices(name):
+                account.add_kept(w)
+                yield w.astype("<f4")
+            return
+        for found in self._pieces(name):
+            yield pack_format(found.codes, found.params, fate.format)
+
+    def quantised(self, name: str) -> Quantised:
+        """Return a rounded tensor whole; codes in one byte each where they fit."""
+        pieces = list(self._pieces(name))
+        if len(pieces) == 1:
+            return pieces[0]
+        codes = np.concatenate([piece.codes for piece in pieces])
+        return Quantised(codes, joined([piece.params for piece in pieces], 0))
+
+    def facts(self, name: str) -> TensorFacts:
+        """Return a tensor's account."""
+        return self._accounts[name].facts()
+
+    def drop(self) -> None:
+        """Nothing is kept."""
+
+    def _open(self, name: str) -> TensorAccount:
+        self._accounts[name] = TensorAccount(self.plan[name].kind)
+        return self._accounts[name]
+
+    def _pieces(self, name: str) -> Iterator[Quantised]:
+        account, fate = self._open(name), self.plan[name]
+        assert fate.format is not None
+        method = method_of(self.config.embedding_method if name in OUTER else self.config.method)
+        if method.needs != "weights":  # an untied table, of which calibration knows nothing
+            method = method_of("rtn")
+        slices = self.source.slices(name)
+        # Only rounding to nearest is known to be the same row by row.
+        for w in slices if method.name == "rtn" else [np.concatenate(list(slices))]:
+            matrix = Matrix(name, w, fate.format, self.config.fit)
+            found = method.run(matrix, self.config.method_config)
+            account.add_rounded(w, value_format(*found), *found)
+            account.notes.update(matrix.notes)
+            yield found
+
+
+@dataclass(slots=True)
+class GivenRounding:
+    """Integers that were chosen elsewhere (QAT), and values of kept tensors that were changed."""
+
+    source: Source
+    plan: Mapping[str, TensorPlan]
+    given: Mapping[str, Quantised]
+    kept: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    _accounts: dict[str, TensorAccount] = field(default_factory=dict)
+
+    def rows(self, name: str) -> Iterator[Rows]:
+        """Yield the stored rows of a tensor."""
+        account = self._accounts[name] = TensorAccount(self.plan[name].kind)
+        format = self.plan[name].format
+        if format is None:
+            for w in [self.kept[name]] if name in self.kept else self.source.slices(name):
+                account.add_kept(w)
+                yield w.astype("<f4")
+            return
+        codes, params = self.given[name]
+        w = np.concatenate(list(self.source.slices(name)))
+        account.add_rounded(w, value_format(codes, params), codes, params)
+        yield pack_format(codes, params, format)
+
+    def quantised(self, name: str) -> Quantised:
+        """Return what was given."""
+        found = self.given[name]
+        self._account_whole(name, found)
+        return found
+
+    def facts(self, name: str) -> TensorFacts:
+        """Return a tensor's account."""
+        return self._accounts[name].facts()
+
+    def drop(self) -> None:
+        """Nothing is kept."""
+
+    def _account_whole(self, name: str, found: Quantised) -> None:
+        account = self._accounts[name] = TensorAccount(self.plan[name].kind)
+        w = np.concatenate(list(self.source.slices(name)))
+        account.add_rounded(w, value_format(*found), *found)

@@ -1,0 +1,1 @@
+"""Mixed precision: measured damage per group and format, and the best choice under a budget."""

@@ -1,0 +1,159 @@
+"""`compress --search`: formats for every group of tensors, chosen by what was measured.
+
+    table of measured divergence by group and format -> exact knapsack -> the best measured file
+
+A quarter of the calibration text measures, the rest calibrates. Values in the table are rounded
+with the importance of each input; error feedback comes afterwards, when the file is made.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seemant.compress.calibrate.stream import MIXED, SITE_OF, LayerStream
+from seemant.compress.calibrate.tensors import tensors_of
+from seemant.compress.calibrate.tokens import (
+    Text,
+    calibrating_part,
+    measuring_part,
+    read_text,
+    sequences_of,
+)
+from seemant.compress.config import CompressConfig
+from seemant.compress.evaluate.chunks import chunks_of
+from seemant.compress.evaluate.reference import Reference
+from seemant.compress.evaluate.replaced import set_matrix
+from seemant.compress.search.budget import parse_size
+from seemant.compress.search.groups import EMBEDDING, HEAD, fixed_bytes, groups_of
+from seemant.compress.search.measure import Bench, measured_table
+from seemant.compress.search.search import Searched, search_best, search_fewest
+from seemant.compress.source import Source
+from seemant.core.errors import BadConfig
+from seemant.core.journal import Journal
+from seemant.core.progress import progress
+from seemant.core.stage import Input
+from seemant.formats.tensor_format import Format, fit_format, snap_format, value_format
+from seemant.models.decoder.decoder import Decoder
+from seemant.models.decoder.load import load_decoder
+from seemant.models.tokenizer import tokenizer_of_metadata
+
+JOURNAL = ".search.jsonl"
+_HEADER_ROOM = 8192  # bytes that a variant's own metadata may add
+_LOW = {"blocks": "q4_0", "outer": "q8_0"}  # the all-low baseline: never a 4-bit embedding
+
+
+def search_formats(
+    config: CompressConfig, calibration: Input, source: Source, out: Path
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the chosen formats, "TENSOR=FORMAT" each, and what the search found.
+
+    Raises:
+        BadConfig: neither a budget nor a divergence, or one that cannot be met; says the nearest.
+        BadFile: text that lacks a language or is too short.
+    """
+    if bool(config.budget) == (config.divergence is not None):
+        raise BadConfig(
+            "a search needs a budget of bytes or a limit of divergence, one of them",
+            where="budget, divergence",
+            fix="--budget 240MB, or --divergence 0.1",
+        )
+    budget = parse_size(config.budget) - _HEADER_ROOM if config.budget else 0
+    torch.set_num_threads(config.threads)
+    text = read_text(calibration.path, rejected=out / "rejected.jsonl")
+    decoder = merged_decoder(source)
+    reference = _reference(config, text, source, decoder)
+    importance = _importance(config, text, source)
+    groups = groups_of(source.file, bands=config.bands)
+
+    def values(name: str, format: Format) -> NDArray[np.float32]:
+        w = np.concatenate(list(source.slices(name)))
+        weight = importance.get(name)
+        params = fit_format(w, format, search="mse", importance=weight)
+        return value_format(snap_format(w, params), params)
+
+    low = {g.name: _LOW["outer" if g.name in (EMBEDDING, HEAD) else "blocks"] for g in groups}
+    with Journal(out / JOURNAL) as journal:
+        bench = Bench(decoder, reference, groups, values, journal, method="importance, mse")
+        table = measured_table(bench, menu=config.menu, low=low)
+        fixed = fixed_bytes(source.file, groups)
+        if config.divergence is not None:
+            found = search_fewest(bench, table, config.divergence, fixed=fixed, mixes=config.mixes)
+        else:
+            found = search_best(bench, table, budget, fixed=fixed, mixes=config.mixes)
+    (out / JOURNAL).unlink()
+    chosen = tuple(f"{name}={kind}" for name, kind in found.allocation.tensors.items())
+    return chosen, _facts(config, found, reference)
+
+
+def merged_decoder(source: Source) -> Decoder:
+    """Return the float model that is compressed: the base with its adapter merged."""
+    decoder = load_decoder(source.file.path, words=False).decoder
+    for name, values in source.merged.items():
+        set_matrix(decoder, name, values)
+    return decoder
+
+
+def _reference(config: CompressConfig, text: Text, source: Source, decoder: Decoder) -> Reference:
+    tokenizer, part = tokenizer_of_metadata(source.file.metadata), measuring_part(text)
+    chunks = {
+        str(lang): chunks_of(
+            part.paragraphs.get(lang, ()),
+            tokenizer,
+            length=config.search_length,
+            limit=config.search_chunks,
+        )
+        for lang in config.languages
+    }
+    marks = tuple(range(1, decoder.shape.layers))
+    return Reference.of(decoder, chunks, marks=marks)
+
+
+def _importance(
+    config: CompressConfig, text: Text, source: Source
+) -> Mapping[str, NDArray[np.float32]]:
+    """Return the mean of x² by column of every block's matrix, languages in equal parts."""
+    sequences = sequences_of(
+        calibrating_part(text),
+        tokenizer_of_metadata(source.file.metadata),
+        config.languages,
+        tokens=min(config.calibration_tokens, 4096),
+        length=config.sequence,
+        seed=config.seed,
+        allow_gap=config.allow_language_gap,
+    )
+    stream = LayerStream(
+        tensors_of(source),
+        {str(lang): each for lang, each in sequences.items()},
+        weights={lang: 1.0 for lang in sequences},
+    )
+    found: dict[str, NDArray[np.float32]] = {}
+    with progress("importance", stream.tensors.shape.layers, "layers") as tick:
+        for work in stream.layers():
+            for name in work.weights:
+                _, _, kind, part = name.split(".")
+                if part == "weight" and kind in SITE_OF:
+                    found[name] = work.moments[SITE_OF[kind]][MIXED].importance().numpy().copy()
+            tick()
+    return found
+
+
+def _facts(config: CompressConfig, found: Searched, reference: Reference) -> dict[str, Any]:
+    interaction = found.interaction
+    return {
+        "asked": {"budget": config.budget or None, "divergence": config.divergence},
+        "objective": "worst language",
+        "groups": dict(found.allocation.formats),
+        "predicted_kld": dict(found.allocation.kld),
+        "measured_kld": dict(found.kld),
+        "gap": found.allocation.gap,
+        "r2": None if interaction is None else interaction.r2,
+        "reading": None if interaction is None else interaction.reading(),
+        "chunks": {
+            lang: sum(a == lang for a, _ in reference.chunks) for lang in reference.languages
+        },
+        "tried": found.tried,
+    }

@@ -1,0 +1,114 @@
+"""Questions to a table, and the errors of those that have no answer."""
+
+import pytest
+
+from seemant.compress.search.budget import best_under, fewest_under, parse_size
+from seemant.compress.search.groups import Group
+from seemant.compress.search.predict import fit_interaction, random_mixes
+from seemant.compress.search.table import Row, Table
+from seemant.core.errors import BadConfig
+from seemant.formats.tensor_format import format_of
+
+GROUPS = (
+    Group("token_embd", {"token_embd.weight": (320, 64)}),
+    Group("mlp_mid/0-1", {f"blk.{i}.ffn_down.weight": (64, 96) for i in range(2)}),
+)
+KLD = {
+    "token_embd": {"q8_0": (0.01, 0.01), "q5_0": (0.30, 0.02), "q4_0": (4.0, 0.08)},
+    "mlp_mid/0-1": {"q8_0": (0.005, 0.01), "q5_0": (0.02, 0.05), "q4_0": (0.1, 0.2)},
+}
+
+
+def table(company: tuple[Row, ...] = ()) -> Table:
+    rows = [
+        Row(group.name, name, group.n_bytes(format_of(name)), {"kn": kn, "en": en})
+        for group in GROUPS
+        for name, (kn, en) in KLD[group.name].items()
+    ]
+    return Table(GROUPS, tuple(rows), company)
+
+
+def test_the_worst_language_and_a_mean_choose_otherwise() -> None:
+    fixed = 1000
+    budget = fixed + 320 * 68 + 128 * 54 + 100  # one of the two may have eight bits
+    worst = best_under(table(), budget, fixed=fixed)
+    english = best_under(table(), budget, fixed=fixed, objective={"en": 1.0})
+    assert worst.formats["token_embd"] == "q8_0" and worst.formats["mlp_mid/0-1"] == "q4_0"
+    assert english.formats == {"token_embd": "q5_0", "mlp_mid/0-1": "q8_0"}
+    assert worst.kld == {"kn": pytest.approx(0.11), "en": pytest.approx(0.21)}
+    assert worst.n_bytes <= budget and worst.proved <= worst.objective
+    assert worst.objective == pytest.approx(0.21) and english.gap == 0
+    assert english.tensors["blk.1.ffn_down.weight"] == "q8_0"
+
+
+def test_a_budget_below_the_smallest_file_says_the_smallest() -> None:
+    least = 500 + 320 * 36 + 128 * 54
+    with pytest.raises(BadConfig) as error:
+        best_under(table(), least - 1, fixed=500)
+    assert f"{least:,}" in str(error.value.fix)
+    assert best_under(table(), least, fixed=500).n_bytes == least
+
+
+def test_fewest_bytes_keep_every_language_within_the_limit_or_say_the_best() -> None:
+    found = fewest_under(table(), 0.2, fixed=10)
+    assert found.formats == {"token_embd": "q8_0", "mlp_mid/0-1": "q5_0"}
+    assert found.objective == found.n_bytes and max(found.kld.values()) <= 0.2
+    with pytest.raises(BadConfig, match=r"0\.001") as error:
+        fewest_under(table(), 0.001)
+    assert "0.02" in str(error.value.fix)
+
+
+def test_company_moves_costs_by_what_restoring_gained() -> None:
+    low = {"kn": 8.0, "en": 0.16}
+    row = Row("token_embd", "q4_0", GROUPS[0].n_bytes(format_of("q4_0")), low)
+    costs = table((row,)).costs("company")[0]
+    assert costs[0].tolist() == [8.0, 0.16] and costs[1].tolist() == [0.6, 0.04]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("240MB", 240_000_000), ("0.24 GB", 240_000_000), ("229MiB", 229 << 20), ("123", 123)],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "240 pounds", "-3MB", "0"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(BadConfig, match="no size"):
+        parse_size(text)
+
+
+def test_strange_weights_are_named() -> None:
+    with pytest.raises(BadConfig, match="'ta'"):
+        best_under(table(), 10**9, objective={"ta": 1.0})
+
+
+def test_menus_leave_out_what_no_row_or_file_can_hold() -> None:
+    assert [f.name for f in GROUPS[1].menu(("q4_0", "q4_k", "int3-sym-g32"))] == ["q4_0"]
+    with pytest.raises(BadConfig, match="96"):
+        GROUPS[1].menu(("q4_k",))
+    wide = Group("w", {"blk.0.ffn_down.weight": (64, 256)})
+    assert [f.name for f in wide.menu(("q4_k", "q3_k"))] == ["q4_k", "q3_k"]
+    assert wide.n_bytes(format_of("q4_k")) == 64 * 144
+
+
+def test_factors_a_format_are_found_again_from_mixes() -> None:
+    made, truth = table(), {"q8_0": 1.0, "q5_0": 1.6, "q4_0": 0.5}
+    mixes = random_mixes(made, 30, seed=1, cap=10)
+    cost = {(r.group, r.format): r.kld for r in made.alone}
+    measured = [
+        {lang: sum(truth[f] * cost[g, f][lang] for g, f in mix.items()) for lang in made.languages}
+        for mix in mixes
+    ]
+    found = fit_interaction(made, mixes, measured)
+    assert found.factors == pytest.approx(truth, rel=1e-6)
+    assert found.r2 > 0.999 > found.r2_adding and found.trusted
+
+
+def test_damages_that_do_not_add_are_said_so() -> None:
+    made = table()
+    mixes = random_mixes(made, 12, seed=1, cap=10)
+    measured = [{"kn": 10.0 ** (i % 3), "en": 10.0 ** -(i % 4)} for i in range(12)]
+    found = fit_interaction(made, mixes, measured)
+    assert not found.trusted and "only" in found.reading()

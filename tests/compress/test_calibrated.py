@@ -1,0 +1,192 @@
+"""The stage with calibration: the file holds what the methods chose, and a killed run goes on."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seemant.compress.calibrate import state
+from seemant.compress.config import CompressConfig
+from seemant.compress.run import STAGE
+from seemant.core.errors import BadConfig, BadFile
+from seemant.core.records import Paragraph
+from seemant.core.stage import Done, execute, file_input
+from seemant.formats.codes import load_codes
+from seemant.formats.gguf_read import open_gguf
+from seemant.models.backends.tiny import write_tiny
+from seemant.models.decoder.load import load_decoder
+
+Run = Callable[..., Done]
+TEXT = "the rain falls on the hill and the river runs to the sea. "
+SETTINGS: dict[str, Any] = {"languages": ("en",), "calibration_tokens": 512, "sequence": 64}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A two-layer Llama in floats."""
+    write_tiny(tmp_path / "tiny.gguf")
+    return tmp_path / "tiny.gguf"
+
+
+@pytest.fixture
+def run(tmp_path: Path, model: Path) -> Run:
+    """Run the stage on the tiny model with English text."""
+    text = tmp_path / "text.jsonl"
+    records = [
+        Paragraph(id=f"en-{n}", lang="en", text=TEXT[n % 7 :] * 2 + str(n)) for n in range(40)
+    ]
+    text.write_text("".join(each.model_dump_json() + "\n" for each in records))
+
+    def go(*, calibrated: bool = True, store: str = "runs", **settings: Any) -> Done:
+        inputs = {"model": file_input(model)}
+        if calibrated:
+            inputs["calibration"] = file_input(text)
+        config = CompressConfig(**(SETTINGS | settings))
+        return execute(STAGE, config, inputs, store=tmp_path / store)
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("settings", "container"),
+    [
+        ({"method": "gptq"}, "Q4_0"),
+        ({"method": "gptq", "bits": 4, "symmetric": False, "fit": "mse"}, "Q4_1"),
+        ({"method": "gptq", "bits": 3, "order": "groups"}, "Q4_0"),
+        ({"method": "imatrix", "bits": 5}, "Q5_0"),
+        ({"method": "sparsegpt", "sparsity": "2:4", "bits": 8}, "Q8_0"),
+        ({"method": "wanda", "format": "f16"}, "F16"),
+        ({"prepare": "awq", "bits": 4}, "Q4_0"),
+        ({"prepare": "awq", "method": "gptq", "bits": 4}, "Q4_0"),
+    ],
+)
+def test_the_file_holds_the_integers_that_were_chosen_and_the_loss_is_small(
+    run: Run, model: Path, settings: dict[str, Any], container: str
+) -> None:
+    done = run(**settings)  # the stage opens the file again and compares, or fails
+    variant = json.loads((done.path / "variant.json").read_text())
+    assert variant["calibration"]["tokens"] == {"en": 512}
+    assert variant["container"] == container
+    file = open_gguf(done.path / "model.gguf")
+    assert file.tensors["blk.1.ffn_down.weight"].type_name == container
+    assert 0 < variant["relative_error"]["blocks"] < 0.8
+    assert not list(done.path.glob(".rounded")) and not list(done.path.glob(".stream"))
+    assert np.isfinite(file.dequantize("blk.0.attn_q.weight")).all()
+
+
+def test_two_of_four_are_zero_in_the_written_file(run: Run) -> None:
+    done = run(method="sparsegpt", sparsity="2:4", bits=8)
+    w = open_gguf(done.path / "model.gguf").dequantize("blk.0.ffn_up.weight")
+    assert ((w.reshape(len(w), -1, 4) != 0).sum(-1) <= 2).all()
+    assert (w != 0).mean() > 0.4
+
+
+def test_error_feedback_lowers_what_the_layer_loses(run: Run) -> None:
+    variant = json.loads((run(method="gptq", bits=3).path / "variant.json").read_text())
+    for name in ("blk.0.attn_q.weight", "blk.1.ffn_down.weight"):
+        notes = variant["tensors"][name]["notes"]
+        assert notes["layer_error"] < notes["rtn_error"]
+
+
+def test_awq_s_folds_change_nothing_but_the_rounding(run: Run, model: Path, tmp_path: Path) -> None:
+    import torch
+
+    done = run(prepare="awq", bits=8, embedding_format="f16")
+    ids = torch.arange(40) + 60
+    with torch.inference_mode():
+        first, second = (
+            load_decoder(path).decoder(ids, [40]) for path in (model, done.path / "model.gguf")
+        )
+    assert (first - second).norm() < 0.03 * first.norm()
+    before, after = open_gguf(model), open_gguf(done.path / "model.gguf")
+    norms = [name for name in before.tensors if name.endswith("norm.weight")]
+    changed = [
+        name
+        for name in norms
+        if not np.array_equal(before.dequantize(name), after.dequantize(name))
+    ]
+    variant = json.loads((done.path / "variant.json").read_text())
+    assert variant["method"] == "awq+rtn"
+    assert set(changed) <= {n for n in norms if n.startswith("blk.")}
+
+
+def test_formats_of_single_tensors_go_before_those_of_kinds(run: Run) -> None:
+    formats = ("ffn_down=q5_0", "blk.0.ffn_down.weight=q8_0", "token_embd=f16")
+    done = run(method="gptq", formats=formats)
+    tensors = open_gguf(done.path / "model.gguf").tensors
+    assert tensors["blk.0.ffn_down.weight"].type_name == "Q8_0"
+    assert tensors["blk.1.ffn_down.weight"].type_name == "Q5_0"
+    assert tensors["token_embd.weight"].type_name == "F16"
+    assert tensors["blk.1.ffn_up.weight"].type_name == "Q4_0"
+    assert json.loads((done.path / "variant.json").read_text())["name"] == "gptq-q4_0-g32-mixed"
+
+
+def test_codes_that_no_file_holds_are_calibrated_too(run: Run) -> None:
+    done = run(method="gptq", bits=8, symmetric=False)
+    assert not (done.path / "model.gguf").exists()
+    assert "blk.0.attn_q.weight" in load_codes(done.path / "codes.safetensors")
+
+
+def test_the_head_can_be_calibrated(run: Run) -> None:
+    done = run(method="gptq", embedding_method="gptq", embedding_bits=4)
+    entry = json.loads((done.path / "variant.json").read_text())["tensors"]["output.weight"]
+    assert entry["notes"]["layer_error"] < entry["notes"]["rtn_error"]
+
+
+def test_a_killed_run_goes_on_at_the_next_layer_and_writes_the_same_bytes(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(method="gptq", store="whole")
+    real, seen = state.save_state, []
+
+    def dying(folder: Path, key: str, layer: int, hidden: Any) -> None:
+        real(folder, key, layer, hidden)
+        seen.append(layer)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("seemant.compress.calibrate.stream.save_state", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run(method="gptq", store="killed")
+    assert seen == [1]
+    again = run(method="gptq", store="killed")
+    assert sha256(again.path / "model.gguf") == sha256(whole.path / "model.gguf")
+
+
+def test_text_is_asked_for_and_a_language_that_it_lacks_is_refused(run: Run) -> None:
+    with pytest.raises(BadConfig, match="gptq needs calibration text"):
+        run(method="gptq", calibrated=False)
+    with pytest.raises(BadFile, match="has no kn"):
+        run(method="gptq", languages=("en", "kn"))
+    done = run(method="gptq", languages=("en", "kn"), allow_language_gap=True)
+    variant = json.loads((done.path / "variant.json").read_text())
+    assert variant["calibration"]["tokens"] == {"en": 512}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"method": "gptk"}, "no method 'gptk'"),
+        ({"format": "q4_9"}, "no format 'q4_9'"),
+        ({"formats": ("ffn_down:q4_0",)}, "is not TENSOR=FORMAT"),
+        ({"sparsity": "half", "method": "wanda"}, "half"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(
+    run: Run, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Exception, match=said):
+        run(**settings)
+
+
+def test_a_tensor_that_is_not_there_is_named(run: Run) -> None:
+    with pytest.raises(BadConfig, match="no tensor 'ffn_dawn'"):
+        run(formats=("ffn_dawn=q8_0",))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
