@@ -27,6 +27,7 @@ from typing import Any
 
 from claim import machine, say_claim
 from compression.ggml import fitting, q4_k_m, write_peer
+from compression.references import STORE, dithered, weights
 from compression.scoring import deployed, importance_of, reference_of, scores_of
 from compression.student import student
 from compression.texts import real_text, write_calibration
@@ -34,15 +35,12 @@ from compression.texts import real_text, write_calibration
 from seemant.compress.config import CompressConfig
 from seemant.compress.evaluate.reference import Reference
 from seemant.compress.evaluate.scores import Scores, kld_ratio
-from seemant.compress.reference.config import ReferenceConfig
-from seemant.compress.reference.run import STAGE as DITHER
 from seemant.compress.run import STAGE as COMPRESS
 from seemant.core.jsonl import read_json, write_json
 from seemant.core.machine import cores
 from seemant.core.records import Lang
 from seemant.core.stage import Input, execute, file_input
 from seemant.formats.gguf_read import open_gguf
-from seemant.models.resolve import resolve
 
 WORK = Path(__file__).parent / ".work" / "kld_vs_kquants"
 TOKENS, LENGTH = 8192, 512  # of calibration, a language
@@ -190,17 +188,8 @@ def compared(
 def reference_input(settings: Mapping[str, Any], args: argparse.Namespace) -> Input:
     """Return the reference model: dithered, or the fp student."""
     if "model" not in settings:
-        return student(WORK / "runs", args.threads)
-    name = f"embedded:{settings['model']}"
-    model = resolve(name, fetch=True)
-    given = {"model": Input(model.path, name, settings["model"])}
-    made = execute(DITHER, ReferenceConfig(seed=settings["seed"]), given, store=WORK / "runs")
-    return made.as_input(f"{name} dithered {settings['seed']}")
-
-
-def weights(model: Input) -> Path:
-    """Return the model's file."""
-    return model.path / "model.gguf" if model.path.is_dir() else model.path
+        return student(STORE, args.threads)
+    return dithered(settings["model"], settings["seed"])
 
 
 def length_of(settings: Mapping[str, Any]) -> int:

@@ -1,6 +1,6 @@
 """Claim: 4-bit training with distillation removes half of the divergence that GPTQ leaves.
 
-    python benchmarks/qat_recovery.py [--full] [--tokens N] [--threads N] [--student FILE] [--tiny]
+    python benchmarks/qat_recovery.py [--full] [--tokens N] [--threads N] [--student] [--tiny]
 
 Reference: Gemma 3 270M dithered off its stored grid (w': it ranks methods, and is never shipped).
 Blocks in Q4_0, embedding Q8_0: rounded to nearest, GPTQ, and QAT from GPTQ's codes (full, LSQ, KL
@@ -12,8 +12,9 @@ of the reference's; the file's integers are those that were trained, and gguf-py
 values that torch multiplied by (0 differences).
 
 By default seed 0, 200k tokens: about 25 minutes on two cores (predicted, not measured). --full: two
-dither seeds, 300k tokens, and 3 bits (simulated: no file is that small). --student: a GGUF file of
-unrounded weights (the fp student) as one more reference. --tiny: a toy, to see that it runs.
+dither seeds, the fp student (`pretrain`, 4M parameters: an exact reference), 300k tokens, 3 bits
+(simulated: no file is that small). --student: the fp student beside the default. Each variant is a
+stage's artefact in benchmarks/.work and not made twice. --tiny: a toy, to see that it runs.
 """
 
 import argparse
@@ -21,38 +22,27 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from claim import machine, say_claim
+from compression.references import STORE, dithered, toy, weights
+from compression.scoring import reference_of, scores_of
+from compression.student import student
+from compression.texts import Lines, real_text, toy_text, write_calibration
 
 from seemant.compress.config import CompressConfig
-from seemant.compress.evaluate.chunks import chunks_of
-from seemant.compress.evaluate.damage import damage
-from seemant.compress.evaluate.reference import Reference
-from seemant.compress.evaluate.scores import Scores, kld_ratio
+from seemant.compress.evaluate.scores import kld_ratio
 from seemant.compress.qat.config import QatConfig
 from seemant.compress.qat.run import STAGE as QAT
-from seemant.compress.reference.dither import write_dithered
 from seemant.compress.run import STAGE as COMPRESS
 from seemant.compress.verify import integers_of
-from seemant.core.jsonl import read_json, write_records
+from seemant.core.jsonl import read_json
 from seemant.core.machine import cores
-from seemant.core.paths import data_dir
-from seemant.core.records import Lang, Paragraph
-from seemant.core.stage import Done, execute, file_input
+from seemant.core.records import LANGUAGES
+from seemant.core.stage import Done, Input, execute, file_input
 from seemant.formats.gguf_read import open_gguf
 from seemant.formats.tensor_format import format_of
-from seemant.models.backends.tiny import write_tiny
-from seemant.models.decoder.load import load_decoder
-from seemant.models.resolve import resolve
-from seemant.models.tokenizer import tokenizer_of_metadata
 
 GPTQ_SHARE, RTN_SHARE, PERPLEXITY = 0.5, 0.88, 1.04  # the bars
-TEXTS: dict[Lang, tuple[str, str]] = {
-    "hi": ("hi_wiki_train.txt", "hi_wiki_heldout.txt"),
-    "kn": ("kn_wiki_train.txt", "kn_wiki_heldout.txt"),
-    "en": ("en_wiki_retention.txt", "en_wiki_retention.txt"),  # lines 1-500, and 501-1,500
-}
-Lines = dict[Lang, tuple[list[str], list[str]]]
+WORK = Path(__file__).parent / ".work" / "qat_recovery"
 
 
 def main() -> None:
@@ -60,15 +50,13 @@ def main() -> None:
     args = arguments()
     print(machine())
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="seemant-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="seemant-bench-") as scratch:
+        work = Path(scratch) if args.tiny else WORK
         text = toy_text() if args.tiny else real_text()
-        calibration = Path(folder) / "calibration.jsonl"
-        write_records(calibration, paragraphs(text))
-        for name, path in references(args, Path(folder)):
+        calibration = write_calibration(text, work / "calibration.jsonl")
+        for reference in references(args, work):
             for bits in (4, 3) if args.full else (4,):
-                rows += compared(name, path, bits, text, calibration, args, Path(folder) / "runs")
-            if name.startswith("dithered"):
-                path.unlink()
+                rows += compared(*reference, bits, text, calibration, args, work / "runs")
     judged = [row for row in rows if row["bits"] == 4]
     say_claim(
         name="qat_recovery",
@@ -84,7 +72,8 @@ def main() -> None:
 
 def compared(
     name: str,
-    path: Path,
+    model: Input,
+    length: int,
     bits: int,
     text: Lines,
     calibration: Path,
@@ -92,10 +81,12 @@ def compared(
     store: Path,
 ) -> list[dict[str, Any]]:
     """Return a row a language of one reference and bit-width."""
-    made = variants(path, bits, calibration, args, store)
-    scores = scored(path, {label: done.path for label, done in made.items()}, text, args)
+    made = variants(model, length, bits, calibration, args, store)
+    reference = reference_of(weights(model), text, chunks=args.chunks, length=length)
+    scores = {label: scores_of(done.path / "model.gguf", reference) for label, done in made.items()}
     wrong = n_differences(made["qat"].path)
-    simulated = read_json(made["qat"].path / "variant.json")["simulated"]
+    told = read_json(made["qat"].path / "variant.json")
+    simulated = told["simulated"]
     rows = []
     for lang in scores["qat"].languages:
         kld = {label: each.means()[lang] for label, each in scores.items()}
@@ -105,6 +96,7 @@ def compared(
             "reference": name,
             "bits": bits,
             "simulated": simulated,
+            "codes_moved": told["codes_moved"],  # 0: only scales and norms were trained
             "lang": lang,
             "kld": kld,
             "of_gptq": 1 - left["gptq"].value,
@@ -124,58 +116,46 @@ def compared(
             f"{name}, {bits} bits{' (simulated)' if simulated else ''}, {lang}: KLD "
             + ", ".join(f"{label} {value:.4f}" for label, value in kld.items())
             + f"; QAT removes {row['of_gptq']:.0%} of GPTQ's, {row['of_rtn']:.0%} of RTN's; "
-            f"perplexity x {perplexity['qat'].value:.3f}; {wrong} differences in the file"
+            f"perplexity x {perplexity['qat'].value:.3f}; {wrong} differences in the file; "
+            f"{told['codes_moved']:.1%} of the codes moved"
         )
         rows.append(row)
     return rows
 
 
 def variants(
-    path: Path, bits: int, calibration: Path, args: argparse.Namespace, store: Path
+    model: Input,
+    length: int,
+    bits: int,
+    calibration: Path,
+    args: argparse.Namespace,
+    store: Path,
 ) -> dict[str, Done]:
     """Return the three variants; each is a stage's artefact, so a second call finds it."""
-    model, text = file_input(path), file_input(calibration)
-    languages = tuple(TEXTS)
+    text = file_input(calibration)
     rtn = execute(COMPRESS, CompressConfig(bits=bits), {"model": model}, store=store)
     config = CompressConfig(
         method="gptq",
         bits=bits,
         fit="mse",
-        languages=languages,
+        languages=LANGUAGES,
         calibration_tokens=512 if args.tiny else 8192,
-        sequence=64 if args.tiny else 512,
+        sequence=length,
         threads=args.threads,
     )
     gptq = execute(COMPRESS, config, {"model": model, "calibration": text}, store=store)
     training = QatConfig(
         mode="full",
         tokens=args.tokens,
-        length=64 if args.tiny else 256,
+        length=min(length, 256),
         batch=8,
         micro=8,
         head_share=0.25,
-        languages=languages,
+        languages=LANGUAGES,
         threads=args.threads,
     )
     start = {"model": model, "variant": gptq.as_input("gptq"), "paragraphs": text}
     return {"rtn": rtn, "gptq": gptq, "qat": execute(QAT, training, start, store=store)}
-
-
-def scored(
-    path: Path, folders: dict[str, Path], text: Lines, args: argparse.Namespace
-) -> dict[str, Scores]:
-    """Return each variant's divergence from the reference, through its own file."""
-    tokenizer = tokenizer_of_metadata(open_gguf(path).metadata)
-    length = 64 if args.tiny else 512
-    chunks = {
-        str(lang): chunks_of(heldout, tokenizer, length=length, limit=args.chunks)
-        for lang, (_, heldout) in text.items()
-    }
-    reference = Reference.of(load_decoder(path, words=False).decoder, chunks)
-    return {
-        label: damage(load_decoder(folder / "model.gguf", words=False).decoder, reference)
-        for label, folder in folders.items()
-    }
 
 
 def n_differences(folder: Path) -> int:
@@ -198,54 +178,15 @@ def n_differences(folder: Path) -> int:
     return wrong
 
 
-def references(args: argparse.Namespace, folder: Path) -> list[tuple[str, Path]]:
-    """Return names and files of the references; the dithered ones are written here."""
+def references(args: argparse.Namespace, work: Path) -> list[tuple[str, Input, int]]:
+    """Return names, models, and the tokens of a chunk: the student has seen 256 together."""
     if args.tiny:
-        write_tiny(folder / "tiny.gguf")
-        return [("toy", folder / "tiny.gguf")]
-    found = []
-    for seed in (0, 1) if args.full else (0,):
-        path = folder / f"dithered_{seed}.gguf"
-        write_dithered(open_gguf(resolve("embedded:gemma-3-270m").path), path, seed)
-        found.append((f"dithered {seed}", path))
-    return found + ([("fp student", args.student)] if args.student else [])
-
-
-def real_text() -> Lines:
-    """Return calibration and held-out lines of the three languages."""
-    folder = data_dir()
-    if folder is None:
-        raise SystemExit("no data folder: set SEEMANT_DATA")
-    lines = {
-        name: (folder / "corpus" / name).read_text(encoding="utf-8").splitlines()
-        for pair in TEXTS.values()
-        for name in pair
-    }
-    found: Lines = {lang: (lines[a], lines[b]) for lang, (a, b) in TEXTS.items()}
-    english = lines[TEXTS["en"][0]]
-    found["en"] = english[:500], english[500:1500]
+        return [("toy", toy(work), 64)]
+    seeds = (0, 1) if args.full else (0,)
+    found = [(f"dithered {seed}", dithered("gemma-3-270m", seed), 512) for seed in seeds]
+    if args.full or args.student:
+        found.append(("fp student", student(STORE, args.threads), 256))
     return found
-
-
-def toy_text() -> Lines:
-    """Return enough of nothing for a try."""
-    rng = np.random.default_rng(0)
-    words: dict[Lang, str] = {"hi": "नदी बहती धूप", "kn": "ನದಿ ಮಳೆ ಬಿಸಿಲು", "en": "the cat runs"}
-    made = {
-        lang: [" ".join(rng.choice(text.split(), 12)) for _ in range(40)]
-        for lang, text in words.items()
-    }
-    return {lang: (lines[:30], lines[30:]) for lang, lines in made.items()}
-
-
-def paragraphs(text: Lines) -> list[Paragraph]:
-    """Return the calibration lines as records."""
-    return [
-        Paragraph(id=f"{lang}-{number}", lang=lang, subject="wiki", text=line)
-        for lang, (lines, _) in text.items()
-        for number, line in enumerate(lines)
-        if line.strip()
-    ]
 
 
 def arguments() -> argparse.Namespace:
@@ -255,7 +196,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, help="tokens to train on")
     parser.add_argument("--chunks", type=int, default=12, help="chunks scored of each language")
     parser.add_argument("--threads", type=int, default=cores())
-    parser.add_argument("--student", type=Path, help="a GGUF file of unrounded weights")
+    parser.add_argument("--student", action="store_true", help="the fp student too")
     parser.add_argument("--tiny", action="store_true", help="a toy model: nothing is claimed")
     args = parser.parse_args()
     args.tokens = args.tokens or (6_000 if args.tiny else 300_000 if args.full else 200_000)

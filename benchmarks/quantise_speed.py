@@ -5,9 +5,11 @@
 
 The model has the shapes of Qwen2.5-0.5B-Instruct and weights drawn from a seed (a GGUF file and a
 Hugging Face folder in half precision, written once into the benchmarks' cache). Each run is a
-process of its own, from opening the file to the closed file: blocks onto Q4_0, embedding onto Q8_0.
-Time and memory do not depend on what the weights say; quality is no part of this. Calibration is
-ids drawn uniformly in sequences of 512, the same for all. The prefix of each layer is rounded.
+process of its own; ours is the whole stage `compress`, from hashing its inputs to the closed file
+that was opened again and compared: blocks onto Q4_0, embedding onto Q8_0. Time and memory do not
+depend on what weights and text say; quality is no part of this. Calibration is as many tokens for
+all in sequences of 512: words drawn from a seed here, ids drawn from one at the peers'. The prefix
+of each layer is rounded.
 
 Peers: llm-compressor (GPTQ, AWQ) and GPTQModel (GPTQ), each in its own venv, 4 bits in groups of
 32, the head left alone, as many threads. A peer that cannot be installed or fails has a row that
@@ -80,7 +82,7 @@ def main() -> int:
 
 def made_model(layers: int, vocab: int) -> Path:
     """Return the folder of the random model: model.gguf and hf/, written where they are missing."""
-    folder = cache() / f"qwen2.5-0.5b-random-{layers}-{vocab}"
+    folder = cache() / f"qwen2.5-0.5b-words-{layers}-{vocab}"
     if not (folder / ".ready").is_file():
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         folder.mkdir(parents=True)

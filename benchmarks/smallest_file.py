@@ -13,11 +13,11 @@ Trimming the vocabulary is its own row and no part of the claim: it changes the 
 held against nats a byte, with the tokens that fall outside counted.
 
 By default seed 0: about 30 minutes on two cores (predicted, not measured). --full: two dither seeds
-and four bands. --tiny: a toy, to see that it runs.
+and four bands. The table is kept in benchmarks/.work, so a killed run goes on. --tiny: a toy, to
+see that it runs.
 """
 
 import argparse
-import ctypes
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +26,11 @@ from typing import Any
 import numpy as np
 import torch
 from claim import machine, say_claim
+from compression.code import code_sha256
+from compression.ggml import quantise
+from compression.references import dithered, toy, weights
+from compression.scoring import reference_of
+from compression.texts import Lines, real_text, toy_text
 from numpy.typing import NDArray
 
 from seemant.compress.calibrate.hessians import mixed
@@ -33,7 +38,6 @@ from seemant.compress.calibrate.stream import SITE_OF, LayerStream
 from seemant.compress.calibrate.tensors import tensors_of
 from seemant.compress.calibrate.tied import tied_hessian
 from seemant.compress.calibrate.tokens import Text, sequences_of
-from seemant.compress.evaluate.chunks import chunks_of
 from seemant.compress.evaluate.damage import damage
 from seemant.compress.evaluate.reference import Reference
 from seemant.compress.evaluate.replaced import replaced
@@ -41,7 +45,6 @@ from seemant.compress.evaluate.scores import Scores
 from seemant.compress.methods.config import MethodConfig
 from seemant.compress.methods.matrix import Matrix
 from seemant.compress.methods.registry import method_of
-from seemant.compress.reference.dither import write_dithered
 from seemant.compress.search.groups import fixed_bytes, groups_of
 from seemant.compress.search.measure import Bench, measured_table
 from seemant.compress.search.search import search_fewest
@@ -52,14 +55,11 @@ from seemant.compress.vocab.trim import trimmed
 from seemant.core.errors import BadConfig
 from seemant.core.journal import Journal
 from seemant.core.machine import cores
-from seemant.core.paths import data_dir
-from seemant.core.records import Lang
 from seemant.formats.blocks import dequantize_rows
-from seemant.formats.ggml_types import TYPE_IDS, row_bytes
+from seemant.formats.ggml_types import row_bytes
 from seemant.formats.gguf_read import GgufFile, open_gguf
 from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.formats.tensor_format import Format, Search, format_of, pack_format
-from seemant.models.backends.tiny import write_tiny
 from seemant.models.decoder.load import LoadedDecoder, load_decoder
 from seemant.models.resolve import resolve
 
@@ -78,7 +78,7 @@ PRESETS = {  # what a preset makes of the types in a Q4_K_M file
     "Q8_0": dict.fromkeys(("Q5_0", "Q4_K", "Q6_K"), "Q8_0"),
 }
 Array = NDArray[np.float32]
-Lines = Mapping[Lang, tuple[list[str], list[str]]]
+WORK = Path(__file__).parent / ".work" / "smallest_file"
 
 
 def main() -> None:
@@ -87,13 +87,12 @@ def main() -> None:
     print(machine())
     torch.set_num_threads(args.threads)
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="seemant-bench-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="seemant-bench-") as scratch:
+        work = Path(scratch) if args.tiny else WORK
+        work.mkdir(parents=True, exist_ok=True)
         for seed in (0, 1) if args.full else (0,):
-            path = folder / f"reference_{seed}.gguf"
-            types = write_reference(path, seed, args.tiny)
-            rows.append(compared(path, types, args, folder) | {"seed": seed})
-            path.unlink()
+            path, types = reference_model(seed, args, work)
+            rows.append(compared(path, types, args, work) | {"seed": seed})
     ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
     say_claim(
         name="smallest_file",
@@ -115,8 +114,17 @@ def compared(
     text = toy_text() if args.tiny else real_text()
     length = 64 if args.tiny else 512
     marks = range(0, loaded.decoder.shape.layers, 6)
-    search = references(loaded, text, 0, length // 2, args.search_chunks, marks)
-    judge = references(loaded, text, 1, length, args.chunks, ())
+    decoder = loaded.decoder
+    judge = reference_of(path, text, chunks=args.chunks, length=length, decoder=decoder)
+    search = reference_of(
+        path,
+        text,
+        chunks=args.search_chunks,
+        length=length // 2,
+        decoder=decoder,
+        part=0,
+        marks=tuple(marks),
+    )
     rounded = Rounded(file, *moments_of(file, loaded, text, args.tiny))
     peer = smallest_peer(rounded, loaded, judge, types, args)
     found = smallest_ours(rounded, loaded, search, judge, args, folder)
@@ -133,6 +141,8 @@ def compared(
     }
     print(f"ours {n_bytes}, peer {peer and peer['bytes']}, ratio {row['ratio']}")
     print(f"trimmed: {row['trimming']}")
+    for each in (out, folder / "trimmed.gguf"):
+        each.unlink(missing_ok=True)
     return row
 
 
@@ -173,10 +183,9 @@ class Rounded:
 
     def peer(self, name: str, type_name: str) -> Array:
         """Return llama.cpp's values, with the importance matrix for all but the embedding."""
-        w = np.ascontiguousarray(self.file.dequantize(name))
         hessian = None if name == EMBEDDING else self.hessian(name)
         weight = None if hessian is None else hessian.diagonal().float().numpy().copy()
-        raw = llama_quantize(w, type_name, weight)
+        raw = quantise(self.file.dequantize(name), type_name, weight)
         return dequantize_rows(raw, type_name)
 
     def n_bytes(self, types: Mapping[str, str]) -> int:
@@ -212,7 +221,8 @@ def smallest_ours(
     outer = {"token_embd", "output"}
     low = {g.name: "q8_0" if g.name in outer else "q4_0" for g in groups}
     limit = args.limit
-    with Journal(folder / f"table_{search.fingerprint()}.jsonl") as journal:
+    kept = folder / f"table-{search.fingerprint()}-{code_sha256()[:12]}.jsonl"
+    with Journal(kept) as journal:
         bench = Bench(loaded.decoder, search, groups, rounded, journal, method="gptq")
         table = measured_table(
             bench, menu=MENU, menus=dict.fromkeys(outer, ("q8_0", "q5_1", "q5_0")), low=low
@@ -321,75 +331,20 @@ def moments_of(
     return found, tied_hessian(found["output"], TABLE_SHARE, gain)
 
 
-def references(
-    loaded: LoadedDecoder, text: Lines, part: int, length: int, limit: int, marks: Any
-) -> Reference:
-    """Return the reference on calibration (0) or held-out (1) text."""
-    assert loaded.tokenizer is not None
-    chunks = {
-        str(lang): chunks_of(lines[part], loaded.tokenizer, length=length, limit=limit)
-        for lang, lines in text.items()
-    }
-    return Reference.of(loaded.decoder, chunks, marks=tuple(marks))
-
-
 def site(name: str) -> str:
     """Return the key of the Hessian that a matrix's input has."""
     parts = name.split(".")
     return f"{parts[1]}.{SITE_OF[parts[2]]}" if parts[0] == "blk" else parts[0]
 
 
-def llama_quantize(w: Array, type_name: str, importance: Array | None) -> NDArray[np.uint8]:
-    """Return the bytes that llama.cpp stores for w (rows, columns)."""
-    from xllamacpp import xllamacpp
-
-    call = ctypes.CDLL(xllamacpp.__file__).ggml_quantize_chunk
-    call.restype = ctypes.c_size_t
-    call.argtypes = [ctypes.c_int, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, ctypes.c_void_p]
-    out = np.zeros((len(w), row_bytes(type_name, w.shape[1])), np.uint8)
-    weight = None if importance is None else importance.ctypes.data
-    done = call(TYPE_IDS[type_name], w.ctypes.data, out.ctypes.data, 0, *w.shape, weight)
-    if done != out.nbytes:
-        raise SystemExit(f"llama.cpp wrote {done} bytes of {type_name}, not {out.nbytes}")
-    return out
-
-
-def write_reference(path: Path, seed: int, tiny: bool) -> dict[str, str]:
-    """Write the reference; return the types of the Q4_K_M file that it comes from."""
-    if tiny:
-        write_tiny(path)
-        return {name: "Q5_0" for name, t in open_gguf(path).tensors.items() if len(t.shape) == 2}
-    file = open_gguf(resolve("embedded:gemma-3-270m").path)
-    write_dithered(file, path, seed)
-    return {name: tensor.type_name for name, tensor in file.tensors.items()}
-
-
-def real_text() -> Lines:
-    """Return calibration and held-out lines of the three languages."""
-    folder = data_dir()
-    if folder is None:
-        raise SystemExit("no data folder: set SEEMANT_DATA")
-
-    def lines(name: str) -> list[str]:
-        return (folder / "corpus" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-
-    english = lines("en_wiki_retention")
-    return {
-        "hi": (lines("hi_wiki_train"), lines("hi_wiki_heldout")),
-        "kn": (lines("kn_wiki_train"), lines("kn_wiki_heldout")),
-        "en": (english[:500], english[500:1500]),
-    }
-
-
-def toy_text() -> Lines:
-    """Return enough of nothing for a try."""
-    generator = np.random.default_rng(0)
-    words: dict[Lang, str] = {"hi": "नदी बहती धूप", "kn": "ನದಿ ಮಳೆ ಬಿಸಿಲು", "en": "the cat runs"}
-    made = {
-        lang: [" ".join(generator.choice(text.split(), 12)) for _ in range(40)]
-        for lang, text in words.items()
-    }
-    return {lang: (lines[:30], lines[30:]) for lang, lines in made.items()}
+def reference_model(seed: int, args: argparse.Namespace, work: Path) -> tuple[Path, dict[str, str]]:
+    """Return the reference's file, and the types of the Q4_K_M file that it comes from."""
+    if args.tiny:
+        path = weights(toy(work))
+        return path, {n: "Q5_0" for n, t in open_gguf(path).tensors.items() if len(t.shape) == 2}
+    path = weights(dithered("gemma-3-270m", seed))
+    stored = open_gguf(resolve("embedded:gemma-3-270m").path)
+    return path, {name: tensor.type_name for name, tensor in stored.tensors.items()}
 
 
 def arguments() -> argparse.Namespace:

@@ -1,6 +1,6 @@
 """Divergence of files from a reference, in torch, and through llama.cpp on the same tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -16,26 +16,82 @@ from seemant.compress.evaluate.damage import damage
 from seemant.compress.evaluate.reference import Reference
 from seemant.compress.evaluate.scores import Scores
 from seemant.compress.source import Source
+from seemant.core.atomic import atomic_path
 from seemant.core.records import Lang
 from seemant.formats.gguf_read import GgufFile, open_gguf
+from seemant.models.decoder.decoder import Decoder
 from seemant.models.decoder.load import load_decoder
 from seemant.models.tokenizer import tokenizer_of_metadata
-from seemant.probe.divergence import rows_divergence
+from seemant.probe.divergence import TokenDivergence, rows_divergence
+
+FIELDS = ("kld", "top1", "dnll", "nll_ref")
 
 
-def reference_of(path: Path, text: Lines, *, chunks: int, length: int = 512) -> Reference:
-    """Return the reference's states on held-out chunks of every language."""
+def reference_of(
+    path: Path,
+    text: Lines,
+    *,
+    chunks: int,
+    length: int = 512,
+    decoder: Decoder | None = None,
+    part: int = 1,
+    marks: Sequence[int] = (),
+) -> Reference:
+    """Return the reference's states on chunks of every language.
+
+    decoder: the file's, where it is loaded already. part: 1 held-out text, 0 calibration text.
+    """
     tokenizer = tokenizer_of_metadata(open_gguf(path).metadata)
     listed = {
-        str(lang): chunks_of(heldout, tokenizer, length=length, limit=chunks)
-        for lang, (_, heldout) in text.items()
+        str(lang): chunks_of(lines[part], tokenizer, length=length, limit=chunks)
+        for lang, lines in text.items()
     }
-    return Reference.of(load_decoder(path, words=False).decoder, listed)
+    decoder = decoder or load_decoder(path, words=False).decoder
+    return Reference.of(decoder, listed, marks=tuple(marks))
 
 
 def scores_of(path: Path, reference: Reference) -> Scores:
     """Return a file's divergence in torch: its weights, nothing else."""
     return damage(load_decoder(path, words=False).decoder, reference)
+
+
+def save_scores(scores: Scores, to: Path) -> None:
+    """Write every scored token of every chunk."""
+    arrays = {
+        f"{lang}.{number}.{name}": getattr(each, name)
+        for lang, listed in scores.chunks.items()
+        for number, each in enumerate(listed)
+        for name in FIELDS
+    }
+    with atomic_path(to) as path, path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_scores(path: Path) -> Scores:
+    """Return what `save_scores` wrote."""
+    found: dict[str, list[TokenDivergence]] = {}
+    with np.load(path) as arrays:
+        for key in arrays.files:
+            lang, number, name = key.split(".")
+            if name == FIELDS[0]:
+                each = TokenDivergence(*(arrays[f"{lang}.{number}.{field}"] for field in FIELDS))
+                found.setdefault(lang, []).append(each)
+    return Scores({lang: tuple(listed) for lang, listed in found.items()})
+
+
+def over_draws(draws: Sequence[Scores]) -> Scores:
+    """Return scores whose every token has its mean over candidates on the same chunks."""
+    return Scores(
+        {
+            lang: tuple(
+                TokenDivergence(
+                    *(np.mean([getattr(each, name) for each in same], axis=0) for name in FIELDS)
+                )
+                for same in zip(*(draw.chunks[lang] for draw in draws), strict=True)
+            )
+            for lang in draws[0].languages
+        }
+    )
 
 
 def importance_of(

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from seemant.core.jsonl import write_records
 from seemant.core.paths import data_dir
 from seemant.core.records import Lang, Paragraph
@@ -29,6 +31,17 @@ def real_text(languages: tuple[Lang, ...] = ("hi", "kn", "en")) -> Lines:
         ]
         found[lang] = (both[0], both[1]) if lang != "en" else (both[0][:500], both[1][500:1500])
     return found
+
+
+def toy_text() -> Lines:
+    """Return enough of nothing for a try: words of each script in an order drawn from a seed."""
+    draw = np.random.default_rng(0)
+    words: dict[Lang, str] = {"hi": "नदी बहती धूप", "kn": "ನದಿ ಮಳೆ ಬಿಸಿಲು", "en": "the cat runs"}
+    made = {
+        lang: [" ".join(draw.choice(text.split(), 12)) for _ in range(40)]
+        for lang, text in words.items()
+    }
+    return {lang: (lines[:30], lines[30:]) for lang, lines in made.items()}
 
 
 def write_calibration(text: Lines, to: Path) -> Path:

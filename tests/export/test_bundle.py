@@ -80,6 +80,24 @@ def test_the_card_says_what_was_done_and_warns(tmp_path: Path, variant: Path) ->
     assert "भारत की राजधानी क्या है?" in card
 
 
+def test_the_card_tells_k_quants_mixes_pruning_and_calibration(
+    tmp_path: Path, variant: Path
+) -> None:
+    facts = json.loads((variant / "variant.json").read_text())
+    facts |= {"method": "sparsegpt", "format": "q4_k", "bits": 4, "sparsity": "2:4"}
+    facts |= {"embedding": "q6_k", "embedding_method": "gptq", "reference": "fp"}
+    facts |= {"formats": ["ffn_down=q6_k", "attn_v=q6_k", "attn_q=q5_0"]}
+    facts |= {"calibration": {"tokens": {"hi": 8192, "kn": 4096}}}
+    (variant / "variant.json").write_text(json.dumps(facts))
+    card = (export(tmp_path, variant=variant).path / "README.md").read_text()
+    assert "SPARSEGPT, 4 bits (q4_k) and other formats (mixed precision)." in card
+    assert "| method | sparsegpt, q4_k: 4 bits, super-blocks of 256, groups of 32 |" in card
+    assert "| pruned | 2:4 |" in card and "| embedding | q6_k, by gptq |" in card
+    assert "| formats of tensors or kinds | q5_0 (1), q6_k (2) |" in card
+    assert "| calibrated on tokens of | hi 8,192, kn 4,096 |" in card
+    assert "| reference | fp |" in card
+
+
 def test_evidence_has_origin_interval_and_count(
     tmp_path: Path, variant: Path, probed: Path
 ) -> None:

@@ -12,10 +12,13 @@ from safetensors.numpy import load_file
 
 from seemant.compress.verify import VariantMismatch
 from seemant.core.errors import BadConfig, BadFile
+from seemant.core.stage import execute, file_input
 from seemant.export import compressed_tensors, int32_words
 from seemant.export.compressed_tensors import read_packed, verify_folder, write_compressed_tensors
+from seemant.export.config import ExportConfig
 from seemant.export.int32_words import pack_words, unpack_words
 from seemant.export.packed_schemes import Scheme, quantization_config, schemes_of
+from seemant.export.run import PACKED_NAME, STAGE
 from seemant.formats.gguf_read import open_gguf
 from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.formats.tensor_format import fit_format, format_of, pack_format, snap_format
@@ -182,3 +185,24 @@ def test_transformers_computes_with_the_same_values(
         got = loaded(tiny_ids()).logits
         expected = load_torch(file).model(tiny_ids()).logits
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_export_writes_the_folder_beside_the_file_when_asked(
+    tmp_path: Path, llama: tuple[Any, Path]
+) -> None:
+    file = rounded_file(llama[1], tmp_path / "model.gguf", {"blk.": "q4_0"})
+    done = execute(
+        STAGE,
+        ExportConfig(compressed_tensors=True),
+        {"model": file_input(file, "path:model.gguf")},
+        store=tmp_path / "runs",
+    )
+    verify_folder(done.path / "model.gguf", done.path / PACKED_NAME)
+    assert len(list(read_packed(done.path / PACKED_NAME))) == 7 * 7
+    plain = execute(
+        STAGE,
+        ExportConfig(),
+        {"model": file_input(file, "path:model.gguf")},
+        store=tmp_path / "runs",
+    )
+    assert not (plain.path / PACKED_NAME).exists()

@@ -1,7 +1,5 @@
 """Block layouts: bytes and values equal to gguf-py's and to llama.cpp's own."""
 
-import ctypes
-
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, quants
@@ -11,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from seemant.formats.grids import Grid, fit, grouped, snap, value
 from seemant.formats.packing import CONTAINERS, container_of, pack, unpack, unpack_values
+from tests.formats import ggml
 
 NAMES = sorted(CONTAINERS)
 TINY = 2.0**-20  # its scales are subnormal fp16 numbers
@@ -50,44 +49,12 @@ def test_rtn_bytes_equal_gguf_py(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rtn_bytes_equal_llama_cpp(name: str) -> None:
-    quantize = ggml_quantizer()
-    rows = np.ascontiguousarray(hard_rows())
+    rows = hard_rows()
     grid = CONTAINERS[name].grid
     groups = grouped(rows, 32)
     params = fit(groups, grid)
     ours = pack(snap(groups, params), params, name)
-    theirs = np.zeros_like(ours)
-    written = quantize(
-        int(GGMLQuantizationType[name]),
-        rows.ctypes.data_as(ctypes.c_void_p),
-        theirs.ctypes.data_as(ctypes.c_void_p),
-        0,
-        len(rows),
-        rows.shape[1],
-        None,
-    )
-    assert written == ours.nbytes
-    np.testing.assert_array_equal(ours, theirs)
-
-
-def ggml_quantizer() -> "ctypes._FuncPointer":  # type: ignore[name-defined]
-    """llama.cpp's quantiser; skips where this wheel does not export it."""
-    path = pytest.importorskip("xllamacpp.xllamacpp", reason="needs the llamacpp extra").__file__
-    library = ctypes.CDLL(path)
-    if not hasattr(library, "ggml_quantize_chunk"):
-        pytest.skip("this build of xllamacpp does not export ggml_quantize_chunk")
-    call = library.ggml_quantize_chunk
-    call.restype = ctypes.c_size_t
-    call.argtypes = [
-        ctypes.c_int,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_int64,
-        ctypes.c_int64,
-        ctypes.c_int64,
-        ctypes.c_void_p,
-    ]
-    return call
+    np.testing.assert_array_equal(ours, ggml.quantize(rows, name))
 
 
 @pytest.mark.parametrize("name", NAMES)

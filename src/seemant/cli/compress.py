@@ -1,15 +1,19 @@
 """The commands of the compress room: from flags to `run_stage`, nothing else."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from seemant.cli.options import DEFAULT, Options, run_stage
 from seemant.compress.attribution.config import AttributionConfig
+from seemant.compress.attribution.lost_first_config import LostFirstConfig
 from seemant.compress.config import CompressConfig
 from seemant.compress.qat.config import QatConfig
 from seemant.compress.reference.config import ReferenceConfig
 from seemant.core.config import validate
+from seemant.core.errors import InputError
+from seemant.models.convert.config import ConvertConfig
 
 Flat = Parameter(name="*")
 
@@ -51,6 +55,24 @@ def compress(
         )
     given = {"model": model, "adapter": adapter, "calibration": calibration}
     run_stage("compress", config, given, run)
+
+
+def convert(
+    model: str,
+    *,
+    config: Annotated[ConvertConfig, Flat] = ConvertConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Write a Hugging Face folder as the GGUF file that compress reads; nothing is rounded.
+
+    Example: seemant convert hf:Qwen/Qwen2.5-0.5B-Instruct --licence apache-2.0
+
+    Parameters
+    ----------
+    model
+        A model reference to a folder; `seemant models fetch` brings it from the Hub.
+    """
+    run_stage("convert", config, {"model": model}, run)
 
 
 def qat(
@@ -107,6 +129,39 @@ def attribution(
     """
     given = {"model": model, "adapter": adapter, "variant": variant, "paragraphs": paragraphs}
     run_stage("attribution", config, given, run)
+
+
+def lost_first(
+    base: str,
+    tuned: str,
+    *pairs: str,
+    config: Annotated[LostFirstConfig, Flat] = LostFirstConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Tell what variants of a tuned model lost first: taught facts, own facts, conduct or style.
+
+    Example: seemant lost-first runs/probe/BASE runs/probe/TUNED runs/compress/Q4 runs/probe/Q4
+
+    Parameters
+    ----------
+    base
+        The probe artefact of the model before tuning.
+    tuned
+        The probe artefact of the tuned model, not compressed.
+    pairs
+        Compress artefacts' folders and the probe artefacts of their models, in any order.
+    """
+    given = {"base": base, "tuned": tuned}
+    for number, text in enumerate(pairs):
+        folder = Path(text.removeprefix("run:"))
+        kind = "variant" if (folder / "variant.json").is_file() else "probe"
+        given[f"{kind}/{number}"] = text
+    if not any(role.startswith("variant/") for role in given):
+        raise InputError(
+            "no variant is named",
+            fix="name compress artefacts and the probes of their models behind the two probes",
+        )
+    run_stage("lost_first", config, given, run)
 
 
 def dither(

@@ -19,7 +19,13 @@ from seemant.study.folder import STATE_NAME
 from seemant.study.stages import stage_named
 
 Flat = Parameter(name="*")
-ROLES = {"probe": "probe/", "divergence": "divergence/", "compress": "variant/", "bench": "bench"}
+ROLES = {
+    "probe": "probe/",
+    "divergence": "divergence/",
+    "compress": "variant/",
+    "qat": "variant/",
+    "bench": "bench",
+}
 
 
 def frontier(

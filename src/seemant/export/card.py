@@ -1,5 +1,6 @@
 """The card, README.md: what the model is, what was done to it, what was measured, how to run it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,7 @@ def _what(facts: CardFacts) -> str:
     tail = " A further LoRA adapter lies beside it (`adapter.gguf`)." if facts.adapter else ""
     return (
         f"A modified version of {base}, {tuned}compressed by seemant {__version__}: "
-        f"{facts.variant['method'].upper()}, {facts.variant['bits']} bits.{tail}\n"
+        f"{facts.variant['method'].upper()}, {_blocks(facts.variant)}.{tail}\n"
     )
 
 
@@ -93,19 +94,62 @@ def _done(facts: CardFacts) -> dict[str, str]:
     }
     variant = facts.variant
     if variant:
-        group = variant["group"]
         rows |= {
             "base sha256": variant["base"]["sha256"],
             "adapter": variant["adapter"]["label"] if variant["adapter"] else "none",
-            "method": f"{variant['method']}, {variant['bits']} bits, "
-            f"{'per channel' if group == 'channel' else f'group {group}'}, "
-            f"{'symmetric' if variant['symmetric'] else 'asymmetric'}",
-            "embedding": f"{variant['embedding']}, group 32",
+            "method": f"{variant['method']}, {_grid(variant)}",
+            **_extras(variant),
+            "embedding": _embedding(variant),
             "bits a weight, whole file": f"{variant['bits_per_weight_file']:.3f}",
             "relative weight error, blocks": f"{variant['relative_error']['blocks']:.4f}",
             "integers sha256": variant["integers_sha256"],
         }
     return rows
+
+
+_OF_BLOCKS = {"q3_k": 3, "q4_k": 4, "q5_k": 5, "q6_k": 6}
+"""Formats whose groups have scales of 6 bits inside super-blocks of 256: one word says it."""
+
+
+def _blocks(variant: Mapping[str, Any]) -> str:
+    """Return "4 bits", or "4 bits (q4_k)" where the layout is more than bits and a group."""
+    name = str(variant.get("format") or "")
+    mixed = " and other formats (mixed precision)" if variant.get("formats") else ""
+    return f"{variant['bits']} bits{f' ({name})' if name in _OF_BLOCKS else ''}{mixed}"
+
+
+def _grid(variant: Mapping[str, Any]) -> str:
+    name, group = str(variant.get("format") or ""), variant["group"]
+    if name in _OF_BLOCKS:
+        return f"{name}: {variant['bits']} bits, super-blocks of 256, groups of {group}"
+    return (
+        f"{variant['bits']} bits, {'per channel' if group == 'channel' else f'group {group}'}, "
+        f"{'symmetric' if variant['symmetric'] else 'asymmetric'}"
+    )
+
+
+def _extras(variant: Mapping[str, Any]) -> dict[str, str]:
+    """Return what only some variants have: pruning, mixed formats, calibration text, reference."""
+    rows = {}
+    if variant.get("sparsity"):
+        rows["pruned"] = str(variant["sparsity"])
+    if variant.get("formats"):
+        names = Counter(each.partition("=")[2] for each in variant["formats"])
+        counted = ", ".join(f"{name} ({n})" for name, n in sorted(names.items()))
+        rows["formats of tensors or kinds"] = counted
+    if calibration := variant.get("calibration"):
+        tokens = ", ".join(f"{lang} {n:,}" for lang, n in calibration["tokens"].items())
+        rows["calibrated on tokens of"] = tokens
+    if variant.get("reference"):
+        rows["reference"] = str(variant["reference"])
+    return rows
+
+
+def _embedding(variant: Mapping[str, Any]) -> str:
+    method = str(variant.get("embedding_method") or "rtn")
+    name = str(variant["embedding"])
+    group = "" if name in _OF_BLOCKS or name == "f16" else ", group 32"
+    return f"{name}{group}{'' if method == 'rtn' else f', by {method}'}"
 
 
 def _rows(rows: Mapping[str, str]) -> str:

@@ -17,3 +17,7 @@ class ExportConfig(Config):
 
     hf: bool = False
     """also write the weights as a Hugging Face folder (safetensors, fp32), adapter merged"""
+
+    compressed_tensors: bool = False
+    """also write the integers as a Hugging Face folder that transformers and vLLM load in few bits
+    (compressed-tensors, pack-quantized); for variants whose blocks have 4 or 8 bits symmetric"""

@@ -15,6 +15,7 @@ MODEL_NAME, ADAPTER_NAME, CARD_NAME, SERVE_NAME = (
     "README.md",
     "serve.txt",
 )
+PACKED_NAME = "compressed-tensors"
 
 
 def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
@@ -22,7 +23,7 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
     Raises:
         BadConfig: neither or both of a variant and a model were given, or an adapter that the
-            variant already holds.
+            variant already holds; or a grid that a compressed-tensors folder cannot hold.
         BadFile: the adapter is another model's, there is no model file to take away, or its
             licence cannot travel.
     """
@@ -46,6 +47,12 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     metadata = file.metadata
     variant: dict[str, Any] = read_json(given.path / "variant.json") if "variant" in inputs else {}
     adapter = _adapter(inputs, given)
+    if config.compressed_tensors and adapter is not None:
+        raise BadConfig(
+            "a compressed-tensors folder holds no adapter beside its integers",
+            where="compressed_tensors",
+            fix="compress with the adapter (it is merged before rounding), and export that variant",
+        )
     entry = known_model(variant.get("base", {}).get("sha256", given.sha256))
     licence = licence_of(entry, metadata)
     base = str(variant["base"]["label"] if variant else given.label)
@@ -82,6 +89,10 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         from seemant.export.hf import write_hf
 
         write_hf(model, out / "hf", inputs["adapter"].path if adapter is not None else None)
+    if config.compressed_tensors:
+        from seemant.export.compressed_tensors import write_compressed_tensors
+
+        write_compressed_tensors(model, out / PACKED_NAME)
     subject = config.subject or name
     shipped = [*sums, CARD_NAME, SERVE_NAME, SUMS_NAME]
     bundle_bytes = sum((out / file).stat().st_size for file in shipped)
@@ -110,7 +121,7 @@ def _model_file(path: Path) -> Path:
         raise BadFile(
             "this variant has no model file: no runtime's layout holds its grid",
             where=str(path),
-            fix="export another variant; 8 bits symmetric and 4 bits of either kind have files",
+            fix="export another variant: 6 to 8 bits have files if symmetric, fewer bits always",
         )
     raise BadFile(f"no {MODEL_NAME} here", where=str(path), fix="name a .gguf file or a variant")
 

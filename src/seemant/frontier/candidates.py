@@ -22,6 +22,7 @@ from seemant.frontier.readings import (
     KLD,
     PEAK_RSS,
     TTFT,
+    WEIGHTS,
     Reading,
     by_language,
     reading_of,
@@ -32,10 +33,14 @@ _FACTS = (
     "name",
     "subject",
     "method",
+    "format",
+    "formats",
+    "sparsity",
     "bits",
     "group",
     "symmetric",
     "embedding",
+    "embedding_method",
     "container",
     "simulated",
     "torch_only",
@@ -44,6 +49,8 @@ _FACTS = (
     "bits_per_weight_file",
     "file_bytes",
     "licence",
+    "base",
+    "adapter",
 )
 
 
@@ -53,14 +60,15 @@ class Candidate:
 
     artefact: where it lies, "STAGE/ID" in the store, for variants. ref: how the user names the
     model, with `adapter` where one was laid over it; made_of: the content hashes of these two.
-    variant: the facts of `variant.json`. kld, choice: readings a language; figures: of the bench,
-    by metric; all with their intervals.
+    variant: the facts of `variant.json`. kld (as deployed), kld_weights (in torch), choice:
+    readings a language; figures: of the bench, by metric; all with their intervals.
     """
 
     subject: str
     margins: Margins = field(default_factory=dict)
     file_bytes: float | None = None
     kld: dict[str, Reading] = field(default_factory=dict)
+    kld_weights: dict[str, Reading] = field(default_factory=dict)
     choice: dict[str, Reading] = field(default_factory=dict)
     figures: dict[str, Reading] = field(default_factory=dict)
     artefact: str | None = None
@@ -146,6 +154,7 @@ def gather(inputs: Inputs) -> list[Candidate]:
         named = _joined(manifest, "variant", by_hash) or _subject(manifest)
         if named and (about := found.get(aliases.get(named, named))):
             about.kld = by_language(manifest.measurements, KLD, DEPLOYED)
+            about.kld_weights = by_language(manifest.measurements, KLD, WEIGHTS)
     if "bench" in inputs:
         _add_bench(load_manifest(inputs["bench"].path), found, by_hash, aliases)
     return [found[subject] for subject in sorted(found)]

@@ -23,6 +23,8 @@ class RecommendConfig(Config):
     """Most milliseconds for one token of the answer; none sets no floor."""
     max_file: Bytes | None = None
     """Largest model file, for example 200MB; none leaves it to the device."""
+    bits: tuple[int, ...] = ()
+    """Widths of the blocks' weights to recommend for besides, each by itself, for example 8 5 4."""
     nodes: str | None = None
     """Folder in which inputs lie under their names, for example runs/quick/nodes: with it, the
     command that serves a tuned model names its adapter by path."""

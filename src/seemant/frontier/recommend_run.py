@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from seemant.core.jsonl import read_json, write_json
 from seemant.core.measurement import Measurement, exact
 from seemant.core.stage import Inputs, Stage
-from seemant.frontier.floors import Request
+from seemant.frontier.floors import Request, Row
 from seemant.frontier.recommend_config import RecommendConfig
 
 if TYPE_CHECKING:
@@ -18,28 +18,47 @@ if TYPE_CHECKING:
 def run(config: RecommendConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     """Fill `out` with `recommendation.json`; return the size of each pick.
 
+    Candidates are of one ranking (`rankings`); first of any width, then of each one asked for.
+
     Raises:
         BadConfig: an unknown device.
     """
     from seemant.bench.devices import device_named
     from seemant.frontier.pick import answer
+    from seemant.frontier.rankings import one_ranking
 
     folder = inputs["frontier"].path
-    rows = read_json(folder / "frontier.json")["candidates"]
+    every = read_json(folder / "frontier.json")["candidates"]
     margins = read_json(folder / "margins.json")
+    rows = one_ranking(every)
     requests, sizes = [], []
     for name in config.devices:
         device = device_named(name)
         request = _request(config, device)
-        found = answer(rows, margins, request, resamples=config.resamples, seed=config.seed)
-        requests.append(_entry(found, device, config.nodes))
-        if found.pick:
-            conditions: dict[str, str | int | float | bool | None] = {"recommended_for": name}
-            size = found.pick["file_bytes"]
-            subject = found.pick["subject"]
-            sizes.append(exact(subject, "file_bytes", size, "bytes", conditions=conditions))
+        for bits in (None, *config.bits):
+            asked = rows if bits is None else [r for r in rows if r["variant"].get("bits") == bits]
+            found = answer(asked, margins, request, resamples=config.resamples, seed=config.seed)
+            entry = _entry(found, device, config.nodes)
+            requests.append(_of_width(entry, bits, len(every) - len(rows)))
+            if found.pick:
+                sizes.append(_size(found.pick, name, bits))
     write_json(out / "recommendation.json", {"requests": requests})
     return sizes
+
+
+def _size(pick: Row, device: str, bits: int | None) -> Measurement:
+    conditions: dict[str, str | int | float | bool | None] = {"recommended_for": device}
+    if bits is not None:
+        conditions["bits"] = bits
+    return exact(pick["subject"], "file_bytes", pick["file_bytes"], "bytes", conditions=conditions)
+
+
+def _of_width(entry: dict[str, Any], bits: int | None, left_out: int) -> dict[str, Any]:
+    title = entry["device_title"] + (f", {bits} bits" if bits is not None else "")
+    notes = list(entry["notes"])
+    if left_out:
+        notes.append(f"{left_out} candidates of other references were measured, and not considered")
+    return {**entry, "device_title": title, "bits": bits, "notes": notes}
 
 
 def _request(config: RecommendConfig, device: "Device") -> Request:
@@ -102,7 +121,7 @@ def _notes(found: "Answer", device: "Device") -> list[str]:
 
 STAGE = Stage(
     name="recommend",
-    version=3,
+    version=4,
     config=RecommendConfig,
     run=run,
     roles={"frontier": "frontier"},

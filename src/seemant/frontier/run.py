@@ -9,7 +9,7 @@ from seemant.core.measurement import Measurement
 from seemant.core.stage import Inputs, Stage
 from seemant.frontier.candidates import Candidate, gather
 from seemant.frontier.config import FrontierConfig
-from seemant.frontier.readings import CHOICE_ACCURACY, KLD
+from seemant.frontier.readings import CHOICE_ACCURACY, KLD, WEIGHTS
 
 
 def run(config: FrontierConfig, inputs: Inputs, out: Path) -> list[Measurement]:
@@ -42,6 +42,7 @@ def run(config: FrontierConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         {
             "axes": [*(f"quality:{g}" for g in languages), *costs, "file_bytes"],
             "languages": languages,
+            "rankings": list(dict.fromkeys(row["ranking"] for row in rows)),
             "quality_metric": "pmi_margin",
             "quality_unit": "nats/byte",
             "resamples": config.resamples,
@@ -60,7 +61,12 @@ def _facts(c: Candidate) -> dict[str, Any]:
         "file_bytes": c.file_bytes,
         "simulated": c.simulated,
         "guard": c.klds,
-        "readings": {**c.figures, KLD: c.kld, CHOICE_ACCURACY: c.choice},
+        "readings": {
+            **c.figures,
+            KLD: c.kld,
+            f"{KLD}_{WEIGHTS}": c.kld_weights,
+            CHOICE_ACCURACY: c.choice,
+        },
         "artefact": c.artefact,
         "ref": c.ref,
         "adapter": c.adapter,
@@ -70,7 +76,7 @@ def _facts(c: Candidate) -> dict[str, Any]:
 
 STAGE = Stage(
     name="frontier",
-    version=2,
+    version=3,
     config=FrontierConfig,
     run=run,
     roles={

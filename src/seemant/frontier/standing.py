@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from seemant.compress.reference.which import DITHERED
 from seemant.frontier.bootstrap import draw, p_dominated, resampled_means
 from seemant.frontier.candidates import Candidate
 from seemant.frontier.config import FrontierConfig
 from seemant.frontier.dominance import Floats, dominates
 from seemant.frontier.guard import judge
+from seemant.frontier.place import diverging_less, place
+from seemant.frontier.rankings import FILE, NOT_SHIPPED, rankings
 
 
 def standings(
@@ -19,12 +22,33 @@ def standings(
     *,
     timed: bool,
 ) -> dict[str, dict[str, Any]]:
-    """Return, by subject: deployable, on_frontier, p_dominated, dominated_by, damaged, warnings.
+    """Return, by subject: ranking, deployable, on_frontier, p_dominated, dominated_by, place, ...
 
     timed: latency and memory were measured, so they are axes and a candidate without them is
-    only shown. Quality that is missing in a language counts as the worst possible there, and so
-    does that of a variant in a language that compression damaged: a lucky margin beats nobody.
+    only shown; not in a ranking of which nobody was timed. Candidates of different rankings never
+    meet. Quality that is missing in a language counts as the worst possible there, and so does that
+    of a variant in a language that compression damaged: a lucky margin beats nobody.
     """
+    found: dict[str, dict[str, Any]] = {}
+    for name, group in rankings(candidates).items():
+        ran = timed and any(c.latency_ms is not None for c in group)
+        axes = timed if name == FILE else ran
+        for subject, standing in _ranked(group, languages, config, timed=axes).items():
+            found[subject] = {"ranking": name, **standing}
+            if name == DITHERED:
+                found[subject]["deployable"] = False
+                found[subject]["warnings"].insert(0, NOT_SHIPPED)
+    return found
+
+
+def _ranked(
+    candidates: Sequence[Candidate],
+    languages: Sequence[str],
+    config: FrontierConfig,
+    *,
+    timed: bool,
+) -> dict[str, dict[str, Any]]:
+    """Return the standings within one ranking."""
     verdicts = {
         c.subject: judge(c.klds, limit=config.kld_limit, ratio=config.kld_ratio) for c in candidates
     }
@@ -54,9 +78,12 @@ def standings(
     shown: dict[str, Any] = {"deployable": False, "on_frontier": False, "p_dominated": None}
     for c in candidates:
         verdict = verdicts[c.subject]
-        place = found.setdefault(c.subject, {**shown, "dominated_by": []})
-        place["damaged"] = list(verdict.damaged)
-        place["warnings"] = [*reasons[c.subject], *verdict.warnings]
+        standing = found.setdefault(c.subject, {**shown, "dominated_by": []})
+        standing["damaged"] = list(verdict.damaged)
+        standing["obstacles"] = reasons[c.subject]
+        standing["warnings"] = [*reasons[c.subject], *verdict.warnings]
+        standing["diverging_less"] = [o.subject for o in diverging_less(c, candidates)]
+        standing["place"] = place(c, candidates, standing)
     return found
 
 

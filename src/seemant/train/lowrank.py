@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seemant.models.frozen.gemm import accumulate, product
+from seemant.models.frozen.gemm import accumulate, product, product_by_rows
 from seemant.models.frozen.linear import FrozenLinear
 
 Drop = tuple[float, int]
@@ -122,7 +122,7 @@ def _product(x: Tensor, xa: Tensor, b: Tensor, base: FrozenLinear, scale: float)
 def _gradients(
     ctx: Any, g: Tensor, x: Tensor, xa: Tensor, a: Tensor, b: Tensor
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    g_b = product(g, b.to(g.dtype).T).mul_(ctx.scale)  # s g B
+    g_b = product_by_rows(g, b.to(g.dtype)).mul_(ctx.scale)  # s g B
     # gᵀ (x Aᵀ) by way of its transpose, and gBᵀ x: the thin side first is many times faster.
     grad_b = product(xa.T, g.T).T.mul(ctx.scale).to(b.dtype)
     grad_a = product(g_b.T, _dropped(x, ctx.drop).T).to(a.dtype)

@@ -10,6 +10,7 @@ import torch
 
 from seemant.compress.qat.freeze import Flips
 from seemant.compress.qat.loop import divergence, train
+from seemant.compress.qat.student import Rates
 from seemant.compress.qat.teacher import teacher_of
 from seemant.core.errors import BadFile, WorldError
 from tests.compress.qat.conftest import RATES, SEQUENCES, plan
@@ -27,6 +28,21 @@ def test_the_divergence_falls_in_a_few_steps(
     lines = train(student, teacher, SEQUENCES, how, tmp_path, {})
     assert [line.step for line in lines] == list(range(1, 13))
     assert sum(divergence(student, teacher, SEQUENCES, how)) < share * before
+
+
+def test_weights_alone_change_codes_and_help_if_they_can_reach_a_border(
+    pair: Make, tmp_path: Path
+) -> None:
+    for rate, moves in ((0.05, True), (0.002, False)):
+        student, teacher = pair("full")
+        how = plan(20, rates=Rates(scale=0.0, weight=rate, lora=0.0, norm=0.0))
+        before = sum(divergence(student, teacher, SEQUENCES, how))
+        codes = {name: layer.codes().n for name, layer in student.layers.items()}
+        train(student, teacher, SEQUENCES, how, tmp_path / str(rate), {})
+        after = sum(divergence(student, teacher, SEQUENCES, how))
+        moved = any(not torch.equal(codes[n], each.codes().n) for n, each in student.layers.items())
+        assert moved == moves
+        assert after < 0.9 * before if moves else after == before
 
 
 def test_a_student_of_the_teacher_s_own_logits_has_no_divergence(

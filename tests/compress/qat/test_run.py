@@ -65,6 +65,7 @@ def test_the_codes_of_a_variant_stay_in_scales_mode_and_3_bits_are_called_simula
     variant = compressed(tiny, tmp_path, bits=3)
     done = qat(tiny, paragraphs, tmp_path, variant=variant)
     told = json.loads((done.path / "variant.json").read_text())
+    assert told["codes_moved"] == 0
     assert told["simulated"] and told["bits"] == 3 and told["container"] == "Q4_0"
     assert told["name"] == json.loads((variant.path / "variant.json").read_text())["name"] + (
         "-qat-scales"
@@ -83,7 +84,10 @@ def test_the_codes_of_a_variant_stay_in_scales_mode_and_3_bits_are_called_simula
 def test_the_same_question_gives_the_same_file(
     tiny: Path, paragraphs: Path, tmp_path: Path
 ) -> None:
-    one, two = (qat(tiny, paragraphs, tmp_path / name, mode="full") for name in ("a", "b"))
+    one, two = (
+        qat(tiny, paragraphs, tmp_path / name, mode="full", lr_weight=0.3) for name in ("a", "b")
+    )
+    assert json.loads((one.path / "variant.json").read_text())["codes_moved"] > 0
     assert (one.path / "model.gguf").read_bytes() == (two.path / "model.gguf").read_bytes()
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seemant.models.frozen.gemm import accumulate, product
+from seemant.models.frozen.gemm import accumulate, product, product_by_rows
 
 
 @pytest.fixture(params=[True, False], ids=["onednn", "plain"])
@@ -52,3 +52,27 @@ def test_blocks_may_be_views_and_may_be_empty(onednn: bool) -> None:
     torch.testing.assert_close(accumulate(x.clone(), p[:, 3:9], w[3:9]), x + p[:, 3:9] @ w[3:9])
     assert product(x[:0], w).shape == (0, 37)
     assert accumulate(x[:0].clone(), p[:0], w).shape == (0, 48)
+
+
+@pytest.mark.parametrize("rows", [3, 256, 257, 1000])
+def test_a_product_by_rows_equals_float64(onednn: bool, rows: int) -> None:
+    _, w, p = matrices(torch.float32, rows=rows)
+    want = p.double() @ w.double()
+    assert relative(product_by_rows(p, w), want) <= 5e-7
+    assert product_by_rows(p[:0], w).shape == (0, 48)
+
+
+def test_sums_by_rows_are_no_worse_than_sums_in_one_go() -> None:
+    generator = torch.Generator().manual_seed(0)
+    g = torch.randn(64, 4096, generator=generator)
+    w = torch.randn(4096, 64, generator=generator)
+    want = g.double() @ w.double()
+    assert relative(product_by_rows(g, w), want) <= relative(product(g, w.T), want) * 1.05
+
+
+def test_long_sums_are_split_and_lose_less() -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(32, 4000, generator=generator)
+    w = torch.randn(48, 4000, generator=generator)
+    want = x.double() @ w.double().T
+    assert relative(product(x, w), want) <= 3.5e-7

@@ -68,7 +68,9 @@ def run(matrix: Matrix, config: MethodConfig) -> Quantised:
     """
     fits(matrix.format, matrix.weight.shape[1], name=matrix.name)
     matrix.check_finite()
-    prepared = prepare(matrix.the_hessian(), matrix.format, config, name=matrix.name)
+    prepared = prepare(
+        matrix.the_hessian(), matrix.format, config, name=matrix.name, dtype=torch.float32
+    )
     quantised, report = gptq(
         matrix.weight, prepared, matrix.format, search=matrix.search, block=config.block
     )
@@ -76,17 +78,25 @@ def run(matrix: Matrix, config: MethodConfig) -> Quantised:
     return quantised
 
 
-def prepare(hessian: Tensor, format: Format, config: MethodConfig, *, name: str = "") -> Prepared:
+def prepare(
+    hessian: Tensor,
+    format: Format,
+    config: MethodConfig,
+    *,
+    name: str = "",
+    dtype: torch.dtype = torch.float64,
+) -> Prepared:
     """Return the order of columns and the factor of H (C, C), the mean of x xᵀ.
+
+    dtype: what the factor, made in float64, is rounded to; float32 for the usual loop saves space.
 
     Raises:
         BadFile: H is not finite, or not positive definite.
     """
     width = format.block or len(hessian)
     arrangement = arrange(config.order, hessian.diagonal().double(), width)
-    return Prepared(
-        hessian, arrangement, factor(hessian, arrangement.columns, config.damp, name=name)
-    )
+    made = factor(hessian, arrangement.columns, config.damp, name=name, dtype=dtype)
+    return Prepared(hessian, arrangement, made)
 
 
 def gptq(
@@ -103,8 +113,7 @@ def gptq(
     """Return the codes and grids of a matrix (R, C), and what became of its error.
 
     search "mse" weighs squared errors with diag H. block, prune: as `gptq_loop.feed_back`'s.
-    rows_at_once: what one loop holds, and `prune` sees. compute: the loop's type; the factor is
-    made in float64.
+    rows_at_once: what one loop holds, and `prune` sees. compute: the loop's type.
     """
     hessian, arrangement, made = prepared.hessian, prepared.arrangement, prepared.factor
     importance = hessian.diagonal().float().numpy()

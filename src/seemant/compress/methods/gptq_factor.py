@@ -29,11 +29,18 @@ class Factor:
     added: float
 
 
-def factor(hessian: Tensor, columns: Tensor, damp: float, *, name: str = "") -> Factor:
-    """Return the factor of H (C, C), damped, in the order of `columns`; float64.
+def factor(
+    hessian: Tensor,
+    columns: Tensor,
+    damp: float,
+    *,
+    name: str = "",
+    dtype: torch.dtype = torch.float64,
+) -> Factor:
+    """Return the factor of H (C, C), damped, in the order of `columns`; rounded to `dtype`.
 
     A dead column (H_jj = 0: its input was always 0) gets H_jj = 1. Where the Cholesky fails,
-    damping grows tenfold up to 1.
+    damping grows tenfold up to 1. At most three float64 matrices are there at a time.
 
     Raises:
         BadFile: H is not finite, or not positive definite with damping 1; never an identity in
@@ -45,37 +52,36 @@ def factor(hessian: Tensor, columns: Tensor, damp: float, *, name: str = "") -> 
             where=f"tensor {name}",
             fix="the calibration text overflows the model: use another text or float32 weights",
         )
-    h = hessian.double()[columns][:, columns]
-    diagonal = h.diagonal()
+    diagonal = hessian.diagonal().double()[columns]
     dead = diagonal == 0
     mean = float(diagonal.mean())
     if bool((diagonal < 0).any()) or mean == 0:
         raise _hopeless(name, "has a negative diagonal" if mean else "is zero")
     diagonal[dead] = 1.0
-    turned = h.flip(0, 1).contiguous()
-    plain = turned.diagonal().clone()
+    back = columns.flip(0)
     while True:
         added = damp * mean
-        turned.diagonal().copy_(plain + added)
+        turned = hessian[back][:, back].double()  # J H J
+        turned.diagonal().copy_(diagonal.flip(0) + added)
         lower, info = torch.linalg.cholesky_ex(turned)
+        del turned
         if not int(info):
             break
         if damp >= 1:
             raise _hopeless(name, "is not positive definite, even damped by its mean diagonal")
         damp = min(1.0, max(10 * damp, 0.01))
-    # U = J L⁻¹ J, so Uᵀ = J L⁻ᵀ J.
-    return Factor(_inverse(lower).mT.flip(0, 1).contiguous(), dead, damp, added)
+    return Factor(_turned_inverse(lower, dtype), dead, damp, added)
 
 
-def _inverse(lower: Tensor) -> Tensor:
-    """Return the inverse of a lower triangular matrix; zeros above are not worked on."""
+def _turned_inverse(lower: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return J L⁻ᵀ J = Uᵀ of a lower triangular L; zeros above are not worked on."""
     n = len(lower)
-    out = torch.zeros_like(lower)
+    out = torch.zeros(n, n, dtype=dtype)
     for start in range(0, n, _AT_ONCE):
         k = min(_AT_ONCE, n - start)
         one = torch.eye(n - start, k, dtype=lower.dtype)
-        rest = lower[start:, start:]
-        out[start:, start : start + k] = torch.linalg.solve_triangular(rest, one, upper=False)
+        panel = torch.linalg.solve_triangular(lower[start:, start:], one, upper=False)
+        out[n - start - k : n - start, : n - start] = panel.T.flip(0, 1)
     return out
 
 

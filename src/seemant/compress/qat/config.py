@@ -49,7 +49,8 @@ class QatConfig(Config):
     lr_scale: PositiveFloat = 1e-3
     """Learning rate of scales and offsets, as a share of the scale they start from."""
     lr_weight: PositiveFloat = 1e-2
-    """Learning rate of weights (mode full), in steps of the grid."""
+    """Learning rate of weights (mode full), in steps of the grid. A code changes only if its weight
+    travels (1 - slack)/2 of a step: too low a rate for the updates trains scales alone."""
     lr_lora: PositiveFloat = 5e-3
     """Learning rate of the low-rank factors (mode lora)."""
     lr_norm: PositiveFloat = 1e-4

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from seemant.compress.config import CompressConfig
 from seemant.compress.qat.config import QatConfig
 from seemant.core.errors import BadFile
-from seemant.core.measurement import Measurement
+from seemant.core.measurement import Measurement, exact
 from seemant.core.stage import Inputs, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from seemant.compress.methods.quantised import Quantised
     from seemant.compress.qat.loop import Plan
     from seemant.compress.qat.start import Start
     from seemant.compress.qat.student import Student
@@ -263,8 +266,15 @@ def _write(
     told = finish(settings, inputs, source, rounding, out, subject)
     told["start"] = {"label": variant.label, "sha256": variant.sha256} if variant else None
     told["tokens_trained"] = config.steps * config.batch * config.length
+    told["codes_moved"] = _moved(start, given, set(student.layers))
     write_json(out / VARIANT_NAME, told)
     return told
+
+
+def _moved(start: "Start", given: "Mapping[str, Quantised]", names: set[str]) -> float:
+    """Return the share of the trained matrices' codes that are not the start's; 0: scales alone."""
+    changed = sum(int((given[n].codes != start.quantised[n].codes).sum()) for n in names)
+    return changed / max(1, sum(given[n].codes.size for n in names))
 
 
 def _measurements(
@@ -274,6 +284,7 @@ def _measurements(
 
     subject = variant["subject"]
     rows = measurements_of(subject, variant)
+    rows.append(exact(subject, "qat_codes_moved", variant["codes_moved"], "ratio"))
     for metric, found in (("qat_kld_before", before), ("qat_kld_after", after)):
         rows += [
             Measurement(

@@ -19,7 +19,7 @@ from seemant.models.decoder.gguf_weights import gguf_weights
 from seemant.models.decoder.load import Compute, norm_of
 from seemant.models.decoder.shape import DecoderShape
 from seemant.models.decoder.weights import Weights, random_weights, state_weights
-from seemant.models.frozen.gemm import product
+from seemant.models.frozen.gemm import product, product_by_rows
 from seemant.models.resolve import weights_in
 
 
@@ -96,6 +96,6 @@ class _Product(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, w = ctx.saved_tensors
-        gx = product(g, w.to(g.dtype).T) if ctx.needs_input_grad[0] else None
+        gx = product_by_rows(g, w.to(g.dtype)) if ctx.needs_input_grad[0] else None
         gw = product(g.T, x.T).to(w.dtype) if ctx.needs_input_grad[1] else None
         return gx, gw

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from seemant.core.machine import hardware
 
+_ROWS = 256  # whose products are summed in one go
+_LONG = 768  # a sum of x wᵀ that is split, too: each part of w must be copied for that
+
 
 def product(x: Tensor, w: Tensor, out: Tensor | None = None) -> Tensor:
     """Return x wᵀ: x (N, k), w (R, k) of one dtype -> (N, R), in `out` or fresh.
@@ -20,8 +23,24 @@ def product(x: Tensor, w: Tensor, out: Tensor | None = None) -> Tensor:
     w may be a transposed view: `product(g, w.T)` is g w.
     """
     if _by_onednn(x, w):
-        return _linear(x, w)
+        long = w.shape[1] >= _LONG and w.stride(1) == 1
+        return _sum_of_parts(x, w) if long else _linear(x, w)
     return torch.mm(x, w.T) if out is None else torch.mm(x, w.T, out=out)
+
+
+def product_by_rows(g: Tensor, w: Tensor) -> Tensor:
+    """Return g w: g (N, R), w (R, k) of one dtype -> (N, k).
+
+    oneDNN sums a float32 product over all of R in one go, at up to twice MKL's error; here the
+    sums of 256 rows of w are added, at MKL's error and for a tenth more time.
+    """
+    if not _by_onednn(g, w) or len(w) <= _ROWS:
+        return product(g, w.T)
+    total = _linear(g[:, :_ROWS], w[:_ROWS].T)
+    for start in range(_ROWS, len(w), _ROWS):
+        rows = slice(start, start + _ROWS)
+        total = torch.ops.mkldnn._linear_pointwise.binary(g[:, rows], total, w[rows].T, None, "add")
+    return total
 
 
 def wide_product(
@@ -63,6 +82,17 @@ def accumulate(acc: Tensor, p: Tensor, w: Tensor, *, exact: bool = True) -> Tens
     if exact:
         acc.add_(torch.ops.mkldnn._linear_pointwise.binary(p, r.neg_(), w.T, None, "add"))
     return acc
+
+
+def _sum_of_parts(x: Tensor, w: Tensor) -> Tensor:
+    """Return x wᵀ as a sum over parts of k; copied, as strided columns cost a thousandfold."""
+    total = _linear(x[:, :_ROWS], w[:, :_ROWS].contiguous())
+    for start in range(_ROWS, w.shape[1], _ROWS):
+        part = slice(start, start + _ROWS)
+        total = torch.ops.mkldnn._linear_pointwise.binary(
+            x[:, part], total, w[:, part].contiguous(), None, "add"
+        )
+    return total
 
 
 def _linear(x: Tensor, w: Tensor) -> Tensor:

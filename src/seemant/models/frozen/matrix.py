@@ -18,7 +18,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from seemant.models.frozen.gemm import product
+from seemant.models.frozen.gemm import product, product_by_rows
 from seemant.models.frozen.scratch import Scratch
 
 _MEAN_BLOCK = 1 << 20  # elements dequantised at a time by `column_mean`
@@ -94,7 +94,7 @@ class FrozenMatrix(FixedTypes):
     def times_transposed(self, g: Tensor, scratch: Scratch) -> Tensor:
         """Return g Ŵ, the gradient of `times`: g (N, rows) -> (N, columns), fresh."""
         codes, scale = self._factors(g, scratch)
-        return product(g if scale is None else g * scale, codes.T)
+        return product_by_rows(g if scale is None else g * scale, codes)
 
     def column_mean(self) -> Tensor:
         """Return the mean over the rows, (columns,) float32, a block of rows at a time."""

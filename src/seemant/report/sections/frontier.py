@@ -23,11 +23,15 @@ def _frontier(found: Mapping[str, Any]) -> Html:
     languages = languages_in(found["languages"])
     rows = list(enumerate(sorted(found["candidates"], key=_order), start=1))
     unit = str(found.get("quality_unit", "nats/byte"))
+    kinds = list(dict.fromkeys(str(row.get("ranking", "")) for _, row in rows))
     charts = []
-    for lang in languages:
-        drawn = frontier_chart(rows, lang, unit)
-        if drawn is not None:
-            charts.append(el("figure", el("figcaption", chip(lang)), drawn))
+    for kind in kinds:
+        drawable = [(key, row) for key, row in rows if str(row.get("ranking", "")) == kind]
+        head = f" against a {_REFERENCES.get(kind, kind)}" if len(kinds) > 1 else ""
+        for lang in languages:
+            drawn = frontier_chart(drawable, lang, unit)
+            if drawn is not None:
+                charts.append(el("figure", el("figcaption", chip(lang), head), drawn))
     axes = ", ".join(_axis(axis) for axis in found["axes"])
     return join(
         [
@@ -45,13 +49,32 @@ def _frontier(found: Mapping[str, Any]) -> Html:
             ),
             el("div", *charts, class_="charts"),
             _key(rows, languages),
+            _places(rows),
             _warnings(rows),
         ]
     )
 
 
-def _order(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
+_REFERENCES = {"fp": "model never rounded", "dithered": "dithered reference, to rank methods"}
+
+
+def _places(rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Html | None:
+    """Return the place of each method with its reason, a sentence each."""
+    told = [
+        el("li", el("b", row["subject"]), f": {row['place']}")
+        for _, row in rows
+        if row.get("place") and row.get("variant")
+    ]
     return (
+        el("details", el("summary", "why each method stands where it does"), el("ul", *told))
+        if told
+        else None
+    )
+
+
+def _order(row: Mapping[str, Any]) -> tuple[str, bool, bool, float, str]:
+    return (
+        row.get("ranking", ""),
         not row["deployable"],
         not row["on_frontier"],
         row.get("file_bytes") or float("inf"),
@@ -116,8 +139,7 @@ def _standing(row: Mapping[str, Any]) -> Cell:
 def _place(row: Mapping[str, Any]) -> Cell:
     if row["on_frontier"]:
         return Cell("not beaten", "good nowrap")
-    if row["deployable"]:
-        by = row["dominated_by"]
+    if by := row["dominated_by"]:
         more = f" and {len(by) - 1} more" if len(by) > 1 else ""
         return Cell(f"beaten by {by[0]}{more}")
     return Cell("shown only", "dim nowrap")

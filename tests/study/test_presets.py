@@ -1,0 +1,92 @@
+"""The presets of the compress room: whole graphs, references apart, every method there."""
+
+from typing import Any
+
+import pytest
+
+from seemant.compress.methods.registry import METHODS
+from seemant.study.graph import needs, order
+from seemant.study.spec import Study, load_study
+
+PRESETS = ("compression", "compression-smoke", "compression-gpu")
+
+
+def configs(study: Study, stage: str) -> dict[str, dict[str, Any]]:
+    return {n: node.config.model_dump() for n, node in study.nodes.items() if node.stage == stage}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_variant_is_compared_with_its_own_reference_and_ranked(name: str) -> None:
+    study = load_study(name)
+    assert order(study)[-1] == "report"
+    frontier = study.nodes["frontier"].inputs
+    for variant, node in study.nodes.items():
+        if node.stage not in ("compress", "qat"):
+            continue
+        divergence = study.nodes[f"{variant}-kld"].inputs
+        assert divergence["variant"] == variant
+        assert divergence["model"] == node.inputs["model"], "compared with what it was made from"
+        assert frontier[f"variant/{variant}"] == variant
+        assert frontier[f"divergence/{variant}"] == f"{variant}-kld"
+        if f"probe/{variant}" in frontier:
+            assert study.nodes[f"{variant}-probe"].inputs["model"] == variant
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_no_two_variants_of_a_model_have_one_name(name: str) -> None:
+    study = load_study(name)
+    names = [
+        (node.inputs["model"], node.config.variant_name)  # type: ignore[attr-defined]
+        for node in study.nodes.values()
+        if node.stage == "compress"
+    ]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_nothing_dithered_is_exported_or_timed(name: str) -> None:
+    study = load_study(name)
+    dithered = {n for n, node in study.nodes.items() if node.stage == "dither"}
+    made = {n for n, node in study.nodes.items() if node.inputs.get("model") in dithered}
+    for node in study.nodes.values():
+        if node.stage in ("bench", "export"):
+            assert not made & set(node.inputs.values())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_expected_costs_that_were_not_measured_say_so(name: str) -> None:
+    study = load_study(name)
+    assert "GUESSED" in study.expected_on
+    assert all(node.expect.seconds > 0 for node in study.nodes.values())
+
+
+def test_the_compression_preset_holds_every_method_once() -> None:
+    study = load_study("compression")
+    made = configs(study, "compress")
+    assert {each["method"] for each in made.values()} == set(METHODS)
+    for key, values in {
+        "order": {"act", "groups"},
+        "prepare": {"awq"},
+        "fit": {"mse", "hqq"},
+        "bits": {8, 5, 4, 3},
+        "group": {None},
+        "symmetric": {False},
+        "embedding_bits": {4, 5},
+        "embedding_method": {"gptq"},
+        "format": {"q3_k"},
+        "sparsity": {"2:4"},
+        "search": {True},
+        "languages": {("en",)},
+    }.items():
+        assert values <= {each[key] for each in made.values()}, key
+    stages = {node.stage for node in study.nodes.values()}
+    assert {"dither", "pretrain", "qat", "attribution", "bench", "recommend"} <= stages
+
+
+def test_a_larger_text_and_qat_of_the_model_are_parameters() -> None:
+    study = load_study(
+        "compression", ["calibration=my.txt", "qat_model=dithered", "qat_variant=gptq4"]
+    )
+    assert study.nodes["gptq4"].inputs["calibration"] == "my.txt"
+    assert needs(study, "qat4")[:2] == ["dithered", "gptq4"]
+    assert study.nodes["qat4-kld"].inputs["model"] == "dithered"
