@@ -4,8 +4,9 @@
 
 On the real SmolLM2-135M-Instruct, one thread a process, one process at a time:
 
-1. Two runs of the stage `train` itself in Hindi and English: pairs that are half news, and clean
-   pairs with replay. The transcripts before and after are printed and written.
+1. Three runs of the stage `train` itself: Hindi and English pairs that are half news, clean English
+   pairs with replay, and (reported, not held) clean Hindi and English pairs with English replay.
+   The transcripts before and after are printed and written.
 2. 20 short clean runs: how many ring. Their paired differences, recorded family by family, are
    replayed 200 times each as traces in which nothing happens: with the families' signs flipped, and
    with centred families drawn with replacement, which keeps their leaning.
@@ -61,7 +62,7 @@ def main() -> int:
     # News runs need the snapshots of the clean ones.
     waves = [pilots]
     if not arguments.pilots:
-        waves += [["demo-noisy", "demo-clean"], [f"clean-{s}" for s in seeds]]
+        waves += [["demo-noisy", "demo-clean", "demo-hindi"], [f"clean-{s}" for s in seeds]]
         waves.append([f"news-{s}" for s in seeds])
     for wave in waves:
         with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -76,11 +77,11 @@ def main() -> int:
     clean = [found[f"clean-{s}"] for s in seeds]
     news = [found[f"news-{s}"] for s in seeds]
     rows = [
-        *demo_rows(found["demo-noisy"], found["demo-clean"]),
+        *demo_rows(found["demo-noisy"], found["demo-clean"], found["demo-hindi"]),
         *replay_rows(clean),
         clean_row(clean),
         news_row(news, arguments.full),
-        *cost_rows(found["demo-clean"]),
+        *cost_rows(found["demo-hindi"]),
     ]
     report(rows)
     held = all(row["holds"] for row in rows)
@@ -154,7 +155,7 @@ def demo(kind: str, work: Path, steps: int) -> dict[str, Any]:
 
     folder = work / f"demo-{kind}"
     folder.mkdir(exist_ok=True)
-    pairs = clean_pairs()
+    pairs = clean_pairs(("en",)) if kind == "clean" else clean_pairs()
     if kind == "noisy":
         pairs = [
             news if n % 2 else pair
@@ -167,7 +168,7 @@ def demo(kind: str, work: Path, steps: int) -> dict[str, Any]:
         "model": Input(model.path, MODEL, "smollm2"),
         "pairs": file_input(folder / "pairs.jsonl"),
     }
-    if kind == "clean":
+    if kind != "noisy":
         inputs["replay"] = file_input(folder / "replay.jsonl")
     config = TrainConfig(
         steps=steps,
@@ -178,7 +179,7 @@ def demo(kind: str, work: Path, steps: int) -> dict[str, Any]:
         max_length=512,
         alarm="log",
         checks=CHECKS,
-        replay=0.25 if kind == "clean" else 0.0,
+        replay=0.0 if kind == "noisy" else 0.25,
         eval_every=steps,
         save_every=steps,
         threads=1,
@@ -236,9 +237,12 @@ def transcripts(model: Path, tuned: Path) -> list[dict[str, str]]:
 # ---- what the runs show -------------------------------------------------------------------
 
 
-def demo_rows(noisy: dict[str, Any], clean: dict[str, Any]) -> list[dict[str, Any]]:
+def demo_rows(
+    noisy: dict[str, Any], clean: dict[str, Any], hindi: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Return whether noise rang, its loss fell, and clean pairs were silent; print transcripts."""
-    for name, run in (("half news", noisy), ("clean with replay", clean)):
+    shown = (("half news", noisy), ("clean English with replay", clean), ("clean Hindi", hindi))
+    for name, run in shown:
         print(f"\n{name}: " + "; ".join(_told(look) for look in run["looks"]))
         for each in run["transcripts"]:
             print(
@@ -246,19 +250,20 @@ def demo_rows(noisy: dict[str, Any], clean: dict[str, Any]) -> list[dict[str, An
             )
     (WORK.parent / "behaviour-transcripts.json").write_text(
         json.dumps(
-            {"noisy": noisy["transcripts"], "clean": clean["transcripts"]},
+            {name: run["transcripts"] for name, run in shown},
             indent=1,
             ensure_ascii=False,
         )
         + "\n",
         encoding="utf-8",
     )
-    rang = [sum(look["verdict"] == "ring" for look in run["looks"]) for run in (noisy, clean)]
+    rang = [sum(look["verdict"] == "ring" for look in run["looks"]) for _, run in shown]
     fell = noisy["looks"][-1]["loss"] - noisy["looks"][0]["loss"]
     return [
         bar_row("looks that ring on half news", rang[0], 1, len(noisy["looks"]) - 1, least=True),
         bar_row("change of the loss on half news, nats/token", fell, 0, len(noisy["looks"])),
-        bar_row("looks that ring on clean pairs", rang[1], 0, len(clean["looks"]) - 1),
+        bar_row("looks that ring on clean English pairs", rang[1], 0, len(clean["looks"]) - 1),
+        bar_row("looks that ring on clean Hindi pairs", rang[2], None, len(hindi["looks"]) - 1),
     ]
 
 

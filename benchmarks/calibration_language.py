@@ -33,7 +33,7 @@ from typing import Any
 
 import torch
 from claim import machine, say_claim
-from compression.code import code_sha256
+from compression.made_by import code_sha256
 from compression.mixes import MIXES, RANDOM, ROUND, Pass, nearest
 from compression.references import dithered, toy, weights
 from compression.scoring import load_scores, over_draws, reference_of, save_scores

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import torch
 from claim import machine, say_claim
-from compression.code import code_sha256
 from compression.ggml import quantise
+from compression.made_by import code_sha256
 from compression.references import dithered, toy, weights
 from compression.scoring import reference_of
 from compression.texts import Lines, real_text, toy_text

@@ -1,53 +1,66 @@
-"""Quantise the same model with a peer, from loading to the saved folder; say time and memory.
+"""Quantise a Hugging Face folder with a peer: 4 bits, symmetric, groups of 32, the head left alone.
 
     python quantise_peer.py '{"peer": "llm-compressor", "method": "gptq", "folder": ..., ...}'
 
-Nothing of seemant is imported: this runs in the peer's own venv.
+folder: the model. threads, tokens: of calibration, in ids drawn from a seed; or rows: a JSON file
+of ids. values: where the dequantised weights go, a safetensors file; without it the peer saves its
+own folder. Says seconds and memory. Nothing of seemant is imported: this runs in the peer's venv.
+
+Two things keep peers from running without a GPU, and are mended here: llm-compressor's AWQ pins
+memory for a copy that never comes, GPTQModel imports torchvision for models that nobody asked for.
 """
 
+import importlib.machinery
 import json
+import os
 import random
 import sys
 import tempfile
 import time
+import types
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lines import memory
 
 LENGTH = 512
+BITS, GROUP = 4, 32
 
 
 def main() -> None:
     """Do the work and print one JSON object."""
     spec: dict[str, Any] = json.loads(sys.argv[1])
+    out = os.dup(1)
+    os.dup2(2, 1)  # libraries print
     import torch
 
     torch.set_num_threads(spec["threads"])
+    torch.Tensor.pin_memory = lambda self, *_: self  # type: ignore[method-assign]
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="seemant-bench-") as out:
-        {"llm-compressor": llm_compressor, "gptqmodel": gptqmodel}[spec["peer"]](spec, out)
+    with tempfile.TemporaryDirectory(prefix="seemant-bench-") as folder:
+        run = {"llm-compressor": llm_compressor, "gptqmodel": gptqmodel, "auto-round": auto_round}
+        model = run[spec["peer"]](spec, None if spec.get("values") else folder)
         seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": round(seconds, 2), **memory()}))
+    if spec.get("values"):
+        save(model, spec["values"])
+    answer = json.dumps({"seconds": round(seconds, 2), **memory()})
+    os.write(out, (answer + "\n").encode())
 
 
-def llm_compressor(spec: dict[str, Any], out: str) -> None:
-    """Its one-shot run: GPTQ or AWQ, 4 bits in groups of 32, the head left alone."""
+def llm_compressor(spec: dict[str, Any], out: str | None) -> Any:
+    """Its one-shot run: GPTQ, or AWQ."""
     import torch
     from datasets import Dataset
     from llmcompressor import oneshot
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(spec["folder"], dtype=torch.float32)
-    weights = {
-        "num_bits": 4,
-        "type": "int",
-        "symmetric": True,
-        "strategy": "group",
-        "group_size": 32,
-    }
+    weights = {"num_bits": BITS, "type": "int", "symmetric": True}
+    weights |= {"strategy": "group", "group_size": GROUP}
     groups = {"blocks": {"targets": ["Linear"], "weights": weights}}
     if spec["method"] == "gptq":
-        from llmcompressor.modifiers.quantization import GPTQModifier
+        from llmcompressor.modifiers.gptq import GPTQModifier
 
         recipe = GPTQModifier(config_groups=groups, ignore=["lm_head"])
     else:
@@ -58,30 +71,119 @@ def llm_compressor(spec: dict[str, Any], out: str) -> None:
     data = Dataset.from_list([{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows])
     oneshot(
         model=model,
+        processor=_tokenizer(),
         dataset=data,
         recipe=recipe,
         max_seq_length=LENGTH,
         num_calibration_samples=len(rows),
     )
-    model.save_pretrained(out)
+    if out:
+        model.save_pretrained(out)
+    return model
 
 
-def gptqmodel(spec: dict[str, Any], out: str) -> None:
-    """Its quantiser on the CPU: 4 bits, symmetric, groups of 32."""
+def gptqmodel(spec: dict[str, Any], out: str | None) -> Any:
+    """Its quantiser on the CPU: GPTQ."""
+    _without_torchvision()
     from gptqmodel import GPTQModel, QuantizeConfig
 
-    config = QuantizeConfig(bits=4, group_size=32, sym=True, device="cpu")
+    config = QuantizeConfig(bits=BITS, group_size=GROUP, sym=True, desc_act=False, device="cpu")
     model = GPTQModel.load(spec["folder"], config)
     rows = _rows(spec, model.config.vocab_size)
-    model.quantize([{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows])
-    model.save(out)
+    data = [{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows]
+    model.quantize(data, batch_size=1)
+    if out:
+        model.save(out)
+    return model.model
+
+
+def auto_round(spec: dict[str, Any], out: str | None) -> Any:
+    """Its default recipe: signed gradient descent, 200 steps a block."""
+    import torch
+    from auto_round import AutoRound
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(spec["folder"], dtype=torch.float32)
+    rows = _rows(spec, model.config.vocab_size)
+    data = [
+        {"input_ids": torch.tensor([row]), "attention_mask": torch.ones(1, len(row))}
+        for row in rows
+    ]
+    worker = AutoRound(
+        model,
+        tokenizer=_tokenizer(),
+        bits=BITS,
+        group_size=GROUP,
+        sym=True,
+        dataset=data,
+        seqlen=min(map(len, rows)),
+        nsamples=len(rows),
+        batch_size=8,
+        device_map="cpu",
+        enable_torch_compile=False,
+        **({"iters": spec["iters"]} if "iters" in spec else {}),
+    )
+    model, _ = worker.quantize()
+    if out:
+        worker.save_quantized(out, format="auto_round")
+    return model
+
+
+def save(model: Any, to: str) -> None:
+    """Write the blocks' tensors as the peer multiplies by them, by their Hugging Face names."""
+    from safetensors.torch import save_file
+
+    save_file(dict(_values(model)), to)
+
+
+def _values(model: Any) -> Iterator[tuple[str, Any]]:
+    for name, module in model.named_modules():
+        if ".layers." not in name:
+            continue
+        if hasattr(module, "dequantize_weight"):  # gptqmodel: (inputs, outputs)
+            yield f"{name}.weight", module.dequantize_weight().detach().float().T.contiguous()
+        elif hasattr(module, "quantization_scheme"):  # llm-compressor: rounded as it multiplies
+            from compressed_tensors.quantization.lifecycle.forward import fake_quantize
+
+            grid = module.quantization_scheme.weights
+            w = module.weight.detach()
+            w = fake_quantize(w, module.weight_scale, module.weight_zero_point, grid)
+            yield f"{name}.weight", w.float().contiguous()
+        elif getattr(module, "weight", None) is not None:  # auto-round's values, and norms
+            yield f"{name}.weight", module.weight.detach().float().contiguous()
 
 
 def _rows(spec: dict[str, Any], n_vocab: int) -> list[list[int]]:
+    if spec.get("rows"):
+        given: list[list[int]] = json.loads(Path(spec["rows"]).read_text())
+        return given
     draw = random.Random(0)
     return [
         [draw.randrange(n_vocab) for _ in range(LENGTH)] for _ in range(spec["tokens"] // LENGTH)
     ]
+
+
+def _tokenizer() -> Any:
+    """Return a tokenizer that knows nothing: peers ask for one, and are given ids."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    empty = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    return PreTrainedTokenizerFast(tokenizer_object=empty, unk_token="?", pad_token="?")
+
+
+def _without_torchvision() -> None:
+    import transformers
+    from transformers import AutoModelForCausalLM
+
+    del transformers, AutoModelForCausalLM  # they ask whether it is there: asked before the lie
+    for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
+        empty = types.ModuleType(name)
+        empty.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        empty.__path__ = []
+        empty.InterpolationMode = object  # type: ignore[attr-defined]
+        sys.modules[name] = empty
+    sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

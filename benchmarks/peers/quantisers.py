@@ -1,6 +1,7 @@
 """The quantising peers' venvs: one each, as they pin different torches; built once, cached."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -21,13 +22,19 @@ class Peer(NamedTuple):
     methods: tuple[str, ...]
 
 
+_TORCH = "torch==2.13.0"  # the version whose CPU wheel lies here: later ones bring CUDA, 3 GB
+
 PEERS = (
-    Peer("llm-compressor", (("llmcompressor==0.14.0.1",),), ("gptq", "awq")),
+    Peer("llm-compressor", ((_TORCH,), (_TORCH, "llmcompressor==0.14.0.1")), ("gptq", "awq")),
     Peer(
-        "gptqmodel",
-        (("torch", "setuptools", "wheel"), ("gptqmodel==7.7.0", "--no-build-isolation")),
+        "gptqmodel",  # 7.7.0 wants torch 2.14.1; 7.0.0 breaks with transformers 5.23
+        (
+            (_TORCH, "setuptools<83", "wheel"),
+            (_TORCH, "gptqmodel==7.0.0", "transformers==5.4.0", "--no-build-isolation"),
+        ),
         ("gptq",),
     ),
+    Peer("auto-round", ((_TORCH,), (_TORCH, "auto-round==0.16.1")), ("autoround",)),
 )
 
 
@@ -50,11 +57,29 @@ def python_of(name: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     for pins in peer.pins:
-        words = [str(python), "-m", "pip", "install", "-q", *pins]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            said = [each for each in done.stderr.splitlines() if "ERROR" in each.upper()]
+        why = _refused(python, pins)
+        if why:
             shutil.rmtree(folder, ignore_errors=True)
-            raise Unavailable(f"cannot be installed here: {(said or ['?'])[-1][:200]}")
+            raise Unavailable(f"cannot be installed here: {why}")
     (folder / ".ready").touch()
     return python
+
+
+def _refused(python: Path, pins: tuple[str, ...]) -> str:
+    """Install; return why not, or nothing. What would bring CUDA's libraries is not installed."""
+    pip = [str(python), "-m", "pip", "install", "-q"]
+    told = subprocess.run(
+        [*pip, "--dry-run", "--report", "-", *pins], capture_output=True, text=True, check=False
+    )
+    done = told
+    if not told.returncode:
+        listed = json.loads(told.stdout[told.stdout.index("{") :])["install"]
+        cuda = [each["metadata"]["name"] for each in listed]
+        cuda = [name for name in cuda if name.startswith(("nvidia-cu", "cuda-"))]
+        if cuda:
+            return f"it needs CUDA's libraries ({len(cuda)} packages, about 3 GB)"
+        done = subprocess.run([*pip, *pins], capture_output=True, text=True, check=False)
+    if not done.returncode:
+        return ""
+    said = [each for each in done.stderr.splitlines() if "ERROR" in each.upper()]
+    return (said or ["?"])[-1][:200]

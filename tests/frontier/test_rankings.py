@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from seemant.compress.reference.which import DITHERED
 from seemant.core.errors import InputError
 from seemant.core.jsonl import read_json
 from seemant.core.measurement import Measurement
@@ -12,7 +13,7 @@ from seemant.core.stage import Input, execute
 from seemant.frontier.candidates import Candidate
 from seemant.frontier.config import FrontierConfig
 from seemant.frontier.place import diverging_less, place
-from seemant.frontier.rankings import DITHERED, FILE, FP, one_ranking, rankings
+from seemant.frontier.rankings import FILE, FP, one_ranking, rankings
 from seemant.frontier.readings import Reading, as_reading
 from seemant.frontier.recommend_config import RecommendConfig
 from seemant.frontier.recommend_run import STAGE as RECOMMEND
@@ -172,7 +173,7 @@ def test_a_recommendation_chooses_within_the_ranking_that_ships(tmp_path: Path) 
 
 
 def test_what_cannot_be_deployed_chooses_no_ranking() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"ranking": FILE, "deployable": False},
         {"ranking": FP, "deployable": True},
         {"ranking": DITHERED, "deployable": False},

@@ -64,7 +64,7 @@ def test_the_compression_preset_holds_every_method_once() -> None:
     study = load_study("compression")
     made = configs(study, "compress")
     assert {each["method"] for each in made.values()} == set(METHODS)
-    for key, values in {
+    wanted: dict[str, set[Any]] = {
         "order": {"act", "groups"},
         "prepare": {"awq"},
         "fit": {"mse", "hqq"},
@@ -77,7 +77,8 @@ def test_the_compression_preset_holds_every_method_once() -> None:
         "sparsity": {"2:4"},
         "search": {True},
         "languages": {("en",)},
-    }.items():
+    }
+    for key, values in wanted.items():
         assert values <= {each[key] for each in made.values()}, key
     stages = {node.stage for node in study.nodes.values()}
     assert {"dither", "pretrain", "qat", "attribution", "bench", "recommend"} <= stages

@@ -104,17 +104,17 @@ def _round_layer(
     kept: KeptRounding,
 ) -> None:
     """Keep the rounded tensors of one layer, and show them to the layers after it."""
-    hessians = {site: mixed(found) for site, found in work.moments.items() if found}
+    sizes = {site: mean_size(found) for site, found in work.moments.items() if found}
+    hessians = {site: mixed(work.moments.pop(site)) for site in sizes}
     before = dict(work.weights)
     to_round = before
     if config.prepare == "awq":
-        to_round, folded, hessians = _awq(work, config, stream, plan, hessians)
+        to_round, folded, hessians = _awq(work, config, stream, plan, hessians, sizes)
         for name, values in folded.items():
             if plan[name].format is None and values is not before[name]:
                 kept.add_float(name, values.numpy())
                 work.replace(name, values)
         before = folded
-    work.moments.clear()
     method = method_of(config.method)
     for name, weight in to_round.items():
         format = plan[name].format
@@ -140,6 +140,7 @@ def _awq(
     stream: LayerStream,
     plan: Mapping[str, TensorPlan],
     hessians: dict[str, torch.Tensor],
+    sizes: dict[str, torch.Tensor],
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Return a block's tensors as they are to be rounded, as they are folded, and its Hessians."""
     from seemant.compress.awq.config import AwqConfig
@@ -150,9 +151,7 @@ def _awq(
 
     shape = stream.tensors.shape
     x, lengths = work.sample(SAMPLE_TOKENS // max(1, len(stream.sequences)))
-    moments = {
-        site: SiteMoments(hessians[site], mean_size(work.moments[site])) for site in hessians
-    }
+    moments = {site: SiteMoments(h, sizes[site]) for site, h in hessians.items()}
     result = prepare_block(
         work.layer,
         work.weights,

@@ -16,6 +16,7 @@ from seemant.core.runlog import read_events
 from seemant.train.alarm.hook import ALARM_NAME, FIGURE_NAME
 from seemant.train.alarm.prepare import prepare
 from seemant.train.alarm.ring import Look
+from seemant.train.alarm.schedule import PASSES
 from seemant.train.config import TrainConfig
 from seemant.train.rows.render import Form
 from seemant.train.scale.world import Lone
@@ -246,7 +247,7 @@ def test_the_check_is_charged_for_its_held_out_rows(tmp_path: Path, chat: Any) -
     assert ready is not None
     made = ready.hook(None, {}, 500, ready.passes.n_tokens, world=Lone())  # type: ignore[arg-type]
     assert ready.passes.n_tokens < made.n_tokens <= 1.5 * ready.passes.n_tokens
-    run = 500 * ready.passes.n_tokens * 2.2
+    run = 500 * ready.passes.n_tokens * PASSES
     cost = (len(made.plan.steps) + 1) * made.n_tokens
     assert made.plan.share == pytest.approx(cost / (cost + run)) and made.plan.share <= 0.03
 

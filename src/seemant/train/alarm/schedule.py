@@ -8,9 +8,10 @@ them `PASSES` times (forward and backward). Look 0, at the untrained model, cost
 
 from dataclasses import dataclass
 
-PASSES = 2.2
-"""What a training step costs against a check of as many tokens. 2.4 was measured on SmolLM2-135M
-with adapters on all linear layers, on a busy machine; a lower figure makes fewer checks."""
+PASSES = 2.0
+"""What a training step costs against a check of as many tokens. 2.0 and 2.4 were measured on
+SmolLM2-135M with adapters on all linear layers, on busy machines; a lower figure makes fewer
+checks."""
 MAX_SHARE = 0.03
 """Most time that all checks of a run together may take."""
 FEWEST = 4
