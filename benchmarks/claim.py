@@ -4,6 +4,7 @@ Long ones keep the rows that are finished (`finished`), so that a killed `--full
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def say_claim(
     ratio: float | None = None,
     rows: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Print the last line of a claim script."""
-    claim = {"name": name, "value": value, "bar": bar, "holds": holds, "n": n}
+    """Print the last line of a claim script; a value that was not measured is null."""
+    seen = value if math.isfinite(value) else None
+    claim = {"name": name, "value": seen, "bar": bar, "holds": holds, "n": n}
     more = {"peer": peer, "ratio": ratio, "rows": rows}
     print(json.dumps(claim | {key: item for key, item in more.items() if item is not None}))

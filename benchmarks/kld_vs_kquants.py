@@ -64,7 +64,7 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 
 
-def main() -> None:
+def main() -> int:
     """Compress, score, print the rows, end with one line of JSON."""
     args = arguments()
     print(machine())
@@ -77,17 +77,19 @@ def main() -> None:
             print(json.dumps(row), flush=True)
     judged = [row for row in rows if row["bar"] is not None]
     undecided = flips(judged)
-    worst = max(judged, key=lambda row: row["value"] / row["bar"])
+    worst = max(judged or rows, key=lambda row: row["value"] / (row["bar"] or 1))
+    holds = not undecided and not args.only and all(row["holds"] for row in judged)
     say_claim(
         name="kld_vs_kquants",
         value=worst["value"],
-        bar=worst["bar"],
-        holds=not undecided and not args.only and all(row["holds"] for row in judged),
-        n=min(row["n"] for row in judged),
+        bar=worst["bar"] or 1.0,
+        holds=holds,
+        n=worst["n"],
         peer="llama.cpp with importance matrix",
         ratio=worst["value"],
         rows=[*rows, {"undecided": undecided}],
     )
+    return 0 if holds else 1
 
 
 def measured(

@@ -18,6 +18,7 @@ stage's artefact in benchmarks/.work and not made twice. --tiny: a toy, to see t
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ GPTQ_SHARE, RTN_SHARE, PERPLEXITY = 0.5, 0.88, 1.04  # the bars
 WORK = Path(__file__).parent / ".work" / "qat_recovery"
 
 
-def main() -> None:
+def main() -> int:
     """Compress and train against each reference, print the rows, end with one line of JSON."""
     args = arguments()
     print(machine())
@@ -58,16 +59,18 @@ def main() -> None:
             for bits in (4, 3) if args.full else (4,):
                 rows += compared(*reference, bits, text, calibration, args, work / "runs")
     judged = [row for row in rows if row["bits"] == 4]
+    holds = all(row["holds"] for row in judged) and not args.tiny
     say_claim(
         name="qat_recovery",
         value=min(row["of_gptq"] for row in judged),
         bar=GPTQ_SHARE,
-        holds=all(row["holds"] for row in judged) and not args.tiny,
+        holds=holds,
         n=min(row["n"] for row in judged),
         peer="GPTQ on the same grid and text",
         ratio=max(row["kld"]["qat"] / row["kld"]["gptq"] for row in judged),
         rows=rows,
     )
+    return 0 if holds else 1
 
 
 def compared(
@@ -204,4 +207,4 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,7 +8,7 @@ from seemant.train.pretrain.config import PretrainConfig
 from seemant.train.pretrain.run import STAGE as PRETRAIN
 
 
-def student(store: Path, threads: int, *, tokens: int = 6_000_000) -> Input:
+def student(store: Path, threads: int, *, tokens: int = 3_000_000) -> Input:
     """Return a student of 4M parameters (d 256, 4 layers, 4k BPE), trained once and kept.
 
     Its text is the calibration side of the three languages: held-out lines stay unseen.

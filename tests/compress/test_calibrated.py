@@ -1,5 +1,6 @@
 """The stage with calibration: the file holds what the methods chose, and a killed run goes on."""
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from seemant.compress.calibrate import state
 from seemant.compress.config import CompressConfig
 from seemant.compress.run import STAGE
-from seemant.core.errors import BadConfig, BadFile
+from seemant.core.errors import BadConfig, BadFile, WorldError
 from seemant.core.records import Paragraph
 from seemant.core.stage import Done, execute, file_input
 from seemant.formats.codes import load_codes
@@ -62,6 +63,7 @@ def run(tmp_path: Path, model: Path) -> Run:
         ({"method": "wanda", "format": "f16"}, "F16"),
         ({"prepare": "awq", "bits": 4}, "Q4_0"),
         ({"prepare": "awq", "method": "gptq", "bits": 4}, "Q4_0"),
+        ({"prepare": "awq", "method": "imatrix"}, "Q4_0"),
     ],
 )
 def test_the_file_holds_the_integers_that_were_chosen_and_the_loss_is_small(
@@ -74,7 +76,7 @@ def test_the_file_holds_the_integers_that_were_chosen_and_the_loss_is_small(
     file = open_gguf(done.path / "model.gguf")
     assert file.tensors["blk.1.ffn_down.weight"].type_name == container
     assert 0 < variant["relative_error"]["blocks"] < 0.8
-    assert not list(done.path.glob(".rounded")) and not list(done.path.glob(".stream"))
+    assert not list(done.path.glob(".rounded"))
     assert np.isfinite(file.dequantize("blk.0.attn_q.weight")).all()
 
 
@@ -157,6 +159,66 @@ def test_a_killed_run_goes_on_at_the_next_layer_and_writes_the_same_bytes(
     assert sha256(again.path / "model.gguf") == sha256(whole.path / "model.gguf")
 
 
+def test_a_run_killed_while_it_writes_calibrates_nothing_twice(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"method": "gptq", "embedding_method": "gptq", "prepare": "awq"}
+    whole = run(**settings, store="whole")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("seemant.compress.variant.write_gguf", full)
+        with pytest.raises(WorldError, match="no space"):
+            run(**settings, store="killed")
+    with monkeypatch.context() as patch:
+        patch.setattr("seemant.compress.calibrated._round_layer", None)
+        patch.setattr("seemant.compress.calibrated._large_slices", None)
+        again = run(**settings, store="killed")
+    assert sha256(again.path / "model.gguf") == sha256(whole.path / "model.gguf")
+
+
+def test_what_a_run_left_that_cannot_go_on_is_not_taken_for_this_one_s(run: Run) -> None:
+    whole = run(method="gptq", store="whole")
+    folder = whole.path.parents[1].with_name("left") / "compress" / whole.path.name / ".rounded"
+    folder.mkdir(parents=True)
+    (folder / "token_embd.weight.json").write_text("{}")
+    again = run(method="gptq", store="left")
+    assert sha256(again.path / "model.gguf") == sha256(whole.path / "model.gguf")
+
+
+def test_calibrated_rows_lie_beside_codes_that_no_file_holds(run: Run) -> None:
+    done = run(method="gptq", bits=6, symmetric=False, formats=("ffn_down=q8_0",))
+    assert load_codes(done.path / "codes.safetensors")["blk.0.ffn_down.weight"].ndim == 2
+
+
+def test_folds_are_refused_where_norms_come_from_the_base(run: Run) -> None:
+    with pytest.raises(BadConfig, match="takes its norms from the base"):
+        run(prepare="awq", bits=6, symmetric=False)
+
+
+def test_a_search_keeps_its_budget_and_says_what_it_measured(run: Run) -> None:
+    done = run(
+        search=True,
+        budget="1MB",
+        method="gptq",
+        menu=("q4_0", "q8_0"),
+        bands=1,
+        mixes=0,
+        search_chunks=1,
+        search_length=32,
+    )
+    variant = json.loads((done.path / "variant.json").read_text())
+    assert variant["file_bytes"] <= 1_000_000
+    assert variant["search"]["measured_rounding"] == "importance, mse"
+    assert not (done.path / ".search.jsonl").exists()
+    file = open_gguf(done.path / "model.gguf")
+    kinds = [t.type_name for n, t in file.tensors.items() if n.endswith("_down.weight")]
+    types = {"Q4_0": 2, "Q8_0": 7}
+    assert file.metadata["general.file_type"] in {types[kind] for kind in kinds}
+
+
 def test_text_is_asked_for_and_a_language_that_it_lacks_is_refused(run: Run) -> None:
     with pytest.raises(BadConfig, match="gptq needs calibration text"):
         run(method="gptq", calibrated=False)
@@ -174,6 +236,10 @@ def test_text_is_asked_for_and_a_language_that_it_lacks_is_refused(run: Run) -> 
         ({"format": "q4_9"}, "no format 'q4_9'"),
         ({"formats": ("ffn_down:q4_0",)}, "is not TENSOR=FORMAT"),
         ({"sparsity": "half", "method": "wanda"}, "half"),
+        ({"search": True, "formats": ("ffn_down=q4_0",)}, "not both"),
+        ({"budget": "1MB"}, "add `search`"),
+        ({"search": True, "menu": ("q4_9",)}, "no format 'q4_9'"),
+        ({"formats": ("attn_norm=q8_0",)}, "no tensor 'attn_norm' to round"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(

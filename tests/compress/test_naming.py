@@ -52,3 +52,10 @@ def test_subjects_say_base_adapter_and_variant() -> None:
 def test_the_note_says_what_was_done() -> None:
     note = quantisation_note(CompressConfig(bits=3, group=None, symmetric=False))
     assert note == "rtn, 3 bits, per channel, asymmetric; embedding q8_0 g32"
+
+
+def test_the_note_does_not_name_formats_that_others_replaced() -> None:
+    note = quantisation_note(CompressConfig(formats=("ffn_down=q5_0",), embedding_format="q6_k"))
+    assert note.endswith("symmetric; embedding q6_k; ffn_down=q5_0")
+    note = quantisation_note(CompressConfig(search=True, method="gptq"))
+    assert note == "gptq; formats chosen tensor by tensor"

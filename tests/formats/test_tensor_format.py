@@ -15,6 +15,7 @@ from seemant.formats.tensor_format import (
     format_of,
     joined,
     pack_format,
+    rows_of,
     snap_format,
     stored_numbers,
     unpack_format,
@@ -133,6 +134,9 @@ def test_blocks_of_columns_and_of_rows_join_to_the_whole(name: str) -> None:
     expected = pack_format(snap_format(W, whole), whole, form)
     for params in (joined(columns, 1), joined(rows, 0)):
         np.testing.assert_array_equal(pack_format(snap_format(W, params), params, form), expected)
+    some, codes = slice(1, 3), snap_format(W, whole)
+    packed = pack_format(codes[some], rows_of(whole, some), form)
+    np.testing.assert_array_equal(packed, expected[some])
 
 
 def test_stored_numbers_are_what_a_file_keeps() -> None:

@@ -172,6 +172,17 @@ def test_a_recommendation_chooses_within_the_ranking_that_ships(tmp_path: Path) 
     assert any("3 candidates of other references" in note for note in asked[0]["notes"])
 
 
+def test_where_only_dithered_ones_were_measured_nothing_is_served(tmp_path: Path) -> None:
+    every = world(tmp_path)
+    given = {role: every[role] for role in ("variant/d", "probe/d")}
+    done = execute(STAGE, FrontierConfig(resamples=100), given, store=tmp_path)
+    config = RecommendConfig(devices=("board-4gb",), lang=("hi",), resamples=100)
+    asked = execute(RECOMMEND, config, {"frontier": done.as_input("frontier")}, store=tmp_path)
+    entry = read_json(asked.path / "recommendation.json")["requests"][0]
+    assert entry["pick"] is None and entry["serve_command"] is None
+    assert entry["least_bad"]["subject"] == "m/d"
+
+
 def test_what_cannot_be_deployed_chooses_no_ranking() -> None:
     rows: list[dict[str, Any]] = [
         {"ranking": FILE, "deployable": False},

@@ -95,4 +95,9 @@ def test_what_is_lost_first_is_said_with_its_table(tmp_path: Path) -> None:
         done = artefact(tmp_path / str(first), "lost_first", files)
         found = lost_first(read_nodes({"node/first": done.as_input("first")})) or ""
         assert words in found and "0.410" in found and "−0.300 at equal margins" in found
+    told = {"lost_first": None, "differences": [difference | {"unmatched": 1.0}]}
+    files = {"kept.jsonl": lines(kept), "lost_first.json": json.dumps(told), "style.jsonl": ""}
+    done = artefact(tmp_path / "apart", "lost_first", files)
+    found = lost_first(read_nodes({"node/first": done.as_input("first")})) or ""
+    assert "no margins in common to compare at; plainly −0.400" in found
     assert lost_first([]) is None

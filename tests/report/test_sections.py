@@ -165,6 +165,22 @@ def test_the_reference_is_spoken_of_only_where_the_base_is_rounded(
     assert "embedded models" not in html
 
 
+def test_what_stands_on_a_dithered_reference_is_marked_last_and_not_to_be_taken_away(
+    tmp_path: Path,
+) -> None:
+    made = {}
+    for name, kind, size in (("d", "dithered", 9), ("f", "dequantised file", 5), ("q", "fp", 3)):
+        facts = {"subject": f"m/{name}", "reference": kind, "file_bytes": size, "tensors": {}}
+        files = {"variant.json": json.dumps(facts), "model.gguf": name * size}
+        made[name] = artefact(tmp_path, "qat" if name == "q" else "compress", files)
+    nodes = nodes_of(**made)
+    body = str(compression(nodes)).split("<tbody>")[1].split("</tbody>")[0].split("</tr>")
+    assert ["dithered" in row for row in body if "<b>" in row] == [False, False, True]
+    taken = str(take_away(nodes, ReportConfig()))
+    assert "nodes/f/model.gguf" in taken and "nodes/q/model.gguf" in taken
+    assert "nodes/d/" not in taken
+
+
 @pytest.mark.parametrize(
     ("teacher", "weak"), [("embedded:gemma-3-270m", True), ("openai:http://x/v1#big-72b", False)]
 )

@@ -3,7 +3,8 @@
     text -> sequences by language -> for each block: moments of its inputs -> (AWQ's folds) ->
     the method on every matrix -> the block's outputs with the rounded weights -> the next block
 
-What a layer gave lies in a hidden folder when the next one begins, so a killed run goes on there.
+What a layer gave lies in a hidden folder when the next one begins, so a killed run goes on there;
+it stays until the variant's file is written and verified.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seemant.compress.calibrate.hessians import Moments, mean_size, mixed
+from seemant.compress.calibrate.hessians import mean_size, mixed
 from seemant.compress.calibrate.stream import SITE_OF, LayerStream, LayerWork
 from seemant.compress.calibrate.tensors import tensors_of
 from seemant.compress.calibrate.tied import tied_hessian
@@ -29,7 +30,7 @@ from seemant.compress.kept import KeptRounding
 from seemant.compress.methods.matrix import Matrix
 from seemant.compress.methods.quantised import Quantised
 from seemant.compress.methods.registry import method_of
-from seemant.compress.plan import EMBEDDING, HEAD, TensorPlan
+from seemant.compress.plan import EMBEDDING, HEAD, OUTER, TensorPlan, is_torch_only
 from seemant.compress.rounding import SlicewiseRounding
 from seemant.compress.source import Source
 from seemant.core.errors import BadConfig
@@ -38,8 +39,10 @@ from seemant.core.stage import Input
 from seemant.formats.tensor_format import value_format
 from seemant.models.tokenizer import tokenizer_of_metadata
 
-ROUNDED, STREAM = ".rounded", ".stream"
+ROUNDED, STREAM = ".rounded", "stream"  # the second inside the first: they go together
 SAMPLE_TOKENS = 2048  # that AWQ's candidates are verified on, all languages together
+WEIGHED = ("imatrix", "gptq", "sparsegpt")  # whose grid searches weigh errors by the inputs
+SUMMED = ("layer_error", "rtn_error")  # over rows; other notes of slices are averaged
 _OUTER_ROWS = 16384
 
 
@@ -56,6 +59,12 @@ def round_calibrated(
         BadFile: text that lacks a language, or is too short; weights that are not finite.
         BadConfig: a method that cannot work on a format.
     """
+    if config.prepare and is_torch_only(plan):
+        raise BadConfig(
+            f"{config.prepare} changes norms, and a variant of codes takes its norms from the base",
+            where="prepare",
+            fix="use formats that a file holds (5 bits or fewer, or symmetric), or no preparation",
+        )
     torch.set_num_threads(config.threads)
     text = read_text(calibration.path, rejected=out / "rejected.jsonl")
     if config.search:  # what measured the formats does not calibrate them
@@ -75,17 +84,18 @@ def round_calibrated(
         tensors_of(source),
         {str(lang): each for lang, each in sequences.items()},
         weights={lang: 1.0 for lang in sequences},
-        folder=out / STREAM,
+        folder=out / ROUNDED / STREAM,
         key=config.model_dump_json(),
     )
+    if not _all_kept(kept, stream.kept_layers()):
+        kept.drop()  # of a run that cannot go on: nothing of it may be taken for this one's
     with progress("calibrate", stream.tensors.shape.layers, "layers") as tick:
         for work in stream.layers():
             _round_layer(work, config, stream, plan, kept)
             work.advance()
             tick()
-    final = stream.final()
     if method_of(config.embedding_method).needs != "weights":
-        _round_outer(config, stream, final, plan, kept)
+        _round_outer(config, stream, plan, kept)
     facts = {
         "label": calibration.label,
         "sha256": calibration.sha256,
@@ -94,6 +104,16 @@ def round_calibrated(
         "seed": config.seed,
     }
     return kept, facts
+
+
+def _all_kept(kept: KeptRounding, layers: int) -> bool:
+    """Return whether there are layers to go on from, and every matrix of them is there."""
+    first = (
+        name
+        for name, fate in kept.plan.items()
+        if fate.format is not None and name not in OUTER and int(name.split(".")[1]) < layers
+    )
+    return layers > 0 and all(map(kept.has, first))
 
 
 def _round_layer(
@@ -159,7 +179,11 @@ def _awq(
         block_parts(shape, work.layer, x, lengths, work.weights),
         lambda name: plan[name].format,
         shape,
-        AwqConfig(search=config.fit, clip=config.method != "gptq"),
+        AwqConfig(
+            search="mse" if config.method == "imatrix" else config.fit,
+            weighed=config.method in WEIGHED,
+            clip=method_of(config.method).needs != "hessian",
+        ),
     )
     scaled = {
         site: folded_hessian(h, result.scales[site]) if site in result.scales else h
@@ -171,7 +195,6 @@ def _awq(
 def _round_outer(
     config: CompressConfig,
     stream: LayerStream,
-    final: Mapping[str, Moments],
     plan: Mapping[str, TensorPlan],
     kept: KeptRounding,
 ) -> None:
@@ -181,8 +204,10 @@ def _round_outer(
     """
     tied = stream.tensors.shape.tied
     name = EMBEDDING if tied else HEAD
+    if kept.has(name):  # by a run that was killed while it wrote the file
+        return
     gain = stream.tensors.whole("blk.0.attn_norm.weight") if tied else None
-    hessian = tied_hessian(mixed(final), config.embedding_share if tied else 0.0, gain)
+    hessian = tied_hessian(mixed(stream.final()), config.embedding_share if tied else 0.0, gain)
     format, method = plan[name].format, method_of(config.embedding_method)
     assert format is not None
     if format.container is None:
@@ -198,7 +223,8 @@ def _round_outer(
             matrix = Matrix(name, w, format, config.fit, hessian, hessian.diagonal().numpy().copy())
             yield w, method.run(matrix, config.method_config)
             for key, value in matrix.notes.items():
-                notes[key] = notes.get(key, 0.0) + value * len(w) / stream.tensors.sizes[name][0]
+                share = 1.0 if key in SUMMED else len(w) / stream.tensors.sizes[name][0]
+                notes[key] = notes.get(key, 0.0) + value * share
 
     kept.add(name, pieces(), notes)
 

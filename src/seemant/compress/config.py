@@ -171,12 +171,18 @@ class CompressConfig(Config):
     def _can_be_done(self) -> Self:
         if "/" in self.name:
             raise ValueError("a variant's name holds no '/'")
+        if not self.search and (self.budget or self.divergence is not None):
+            raise ValueError("a budget or a divergence is what a search keeps: add `search`")
+        if self.search and self.formats:
+            raise ValueError("a search chooses the formats: give `formats` or `search`, not both")
         try:
             for name in (self.method, self.embedding_method):
                 method_of(name)
             for each in self.formats:
                 if "=" not in each:
                     raise BadConfig(f"{each!r} is not TENSOR=FORMAT")
+            for each in self.menu:
+                format_of(each)
             _ = self.method_config, self.block_format, self.outer_format, self.own_formats
         except BadConfig as error:
             raise ValueError(str(error)) from error

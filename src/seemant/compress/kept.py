@@ -89,9 +89,10 @@ class KeptRounding:
         if not self.has(name):
             yield from self.rest.rows(name)
             return
+        wide = row_bytes(self.plan[name].container or "F32", self.shapes[name][-1])
         with self._file(name, "rows").open("rb") as file:
-            while piece := file.read(_SLICE_BYTES):
-                yield np.frombuffer(piece, np.uint8)
+            while piece := file.read(max(1, _SLICE_BYTES // wide) * wide):
+                yield np.frombuffer(piece, np.uint8).reshape(-1, wide)
 
     def quantised(self, name: str) -> Quantised:
         """Return a tensor's integers and grids."""

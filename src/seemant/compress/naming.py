@@ -1,13 +1,17 @@
 """Names: what a variant's measurements are about, and what its file says of itself."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 from seemant import __version__
 from seemant.compress.config import CompressConfig, grid_name
+from seemant.compress.plan import OUTER, TensorPlan
 from seemant.core.refs import short_name
 from seemant.formats.gguf_meta import MetaValue, typed
 from seemant.formats.gguf_read import GgufFile
 from seemant.models.catalogue import entries
 
-# LLAMA_FTYPE numbers of llama.h, by the layout of most tensors
+# LLAMA_FTYPE numbers of llama.h, by the layout of most of the blocks' weights
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9}
 FILE_TYPES |= {"Q3_K": 12, "Q4_K": 15, "Q5_K": 17, "Q6_K": 18}  # the "medium" recipes' numbers
 
@@ -28,7 +32,11 @@ def licence_of(file: GgufFile) -> str:
 def quantisation_note(config: CompressConfig) -> str:
     """Return one line on what was done."""
     block = config.block_format
-    head = f"{grid_name(config.outer_format)} g32"
+    outer = config.outer_format
+    head = grid_name(outer) + ("" if outer.is_k or outer.is_float else " g32")
+    if config.search or len(config.formats) > 8:
+        return f"{config.method_name}; formats chosen tensor by tensor"
+    head += f"; {', '.join(config.formats)}" if config.formats else ""
     if block.is_k or block.is_float:
         return f"{config.method_name}, {block.name}; embedding {head}"
     share = "per channel" if block.grid.group is None else f"group {block.grid.group}"
@@ -37,18 +45,22 @@ def quantisation_note(config: CompressConfig) -> str:
 
 
 def variant_metadata(
-    file: GgufFile, config: CompressConfig, subject: str, base_label: str, adapted: bool
+    file: GgufFile,
+    config: CompressConfig,
+    plan: Mapping[str, TensorPlan],
+    subject: str,
+    base_label: str,
+    adapted: bool,
 ) -> dict[str, MetaValue]:
     """Return the base's metadata (tokenizer, template, shape) with the variant's own entries.
 
     Modified files carry a notice that they were modified, as Gemma's terms ask.
     """
-    container = config.block_format.container or "F32"
     changed = "an adapter was merged and the weights were rounded" if adapted else "rounded weights"
     licence = licence_of(file)
     added: dict[str, str | int] = {
         "general.name": subject,
-        "general.file_type": FILE_TYPES[container],
+        "general.file_type": FILE_TYPES[_most(file, plan)],
         "general.quantization_version": 2,
         "general.quantized_by": f"seemant {__version__}",
         "general.description": f"Modified from {short_name(base_label)} by seemant: {changed}.",
@@ -60,3 +72,12 @@ def variant_metadata(
             added["general.license.name"] = entry.licence_name
             added["general.license.link"] = entry.licence_url
     return {**file.fields, **{key: typed(value) for key, value in added.items()}}
+
+
+def _most(file: GgufFile, plan: Mapping[str, TensorPlan]) -> str:
+    """Return the layout of most of the blocks' weights."""
+    weights: Counter[str] = Counter()
+    for name, fate in plan.items():
+        if name not in OUTER:
+            weights[fate.container or "F32"] += file.tensors[name].n_weights
+    return weights.most_common(1)[0][0]

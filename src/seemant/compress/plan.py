@@ -55,10 +55,13 @@ def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan
         raise BadFile(f"a {family} model with {what}", where=str(file.path))
     own = config.own_formats
     plan = {name: _plan(tensor, config, own) for name, tensor in file.tensors.items()}
-    known = {name for name in plan} | {fate.kind for fate in plan.values()}
+    rounded = {name: fate.kind for name, fate in plan.items() if fate.format is not None}
+    known = {*rounded, *rounded.values()}
     for name in own:
         if name not in known:
-            raise BadConfig(f"no tensor {name!r}", where="formats", fix=nearest(name, known))
+            raise BadConfig(
+                f"no tensor {name!r} to round", where="formats", fix=nearest(name, known)
+            )
     return plan
 
 

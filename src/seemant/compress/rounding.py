@@ -15,9 +15,9 @@ from seemant.compress.config import CompressConfig
 from seemant.compress.methods.matrix import Matrix
 from seemant.compress.methods.quantised import Quantised
 from seemant.compress.methods.registry import method_of
-from seemant.compress.plan import OUTER, TensorPlan
+from seemant.compress.plan import EMBEDDING, OUTER, TensorPlan
 from seemant.compress.source import Source
-from seemant.formats.tensor_format import joined, pack_format, value_format
+from seemant.formats.tensor_format import joined, pack_format, rows_of, value_format
 
 Rows = NDArray[np.generic]
 
@@ -89,8 +89,11 @@ class SlicewiseRounding:
         account, fate = self._open(name), self.plan[name]
         assert fate.format is not None
         method = method_of(self.config.embedding_method if name in OUTER else self.config.method)
-        if method.needs != "weights":  # an untied table, of which calibration knows nothing
+        if method.needs != "weights":
+            # An untied table, of which calibration knows nothing; all else is never rounded here.
+            assert name == EMBEDDING, f"{name} was not calibrated"
             method = method_of("rtn")
+            account.notes["rtn"] = 1.0
         slices = self.source.slices(name)
         # Only rounding to nearest is known to be the same row by row.
         for w in slices if method.name == "rtn" else [np.concatenate(list(slices))]:
@@ -120,16 +123,15 @@ class GivenRounding:
                 account.add_kept(w)
                 yield w.astype("<f4")
             return
-        codes, params = self.given[name]
-        w = np.concatenate(list(self.source.slices(name)))
-        account.add_rounded(w, value_format(codes, params), codes, params)
-        yield pack_format(codes, params, format)
+        for codes, params in self._pieces(name, account):
+            yield pack_format(codes, params, format)
 
     def quantised(self, name: str) -> Quantised:
         """Return what was given."""
-        found = self.given[name]
-        self._account_whole(name, found)
-        return found
+        account = self._accounts[name] = TensorAccount(self.plan[name].kind)
+        for _ in self._pieces(name, account):
+            pass
+        return self.given[name]
 
     def facts(self, name: str) -> TensorFacts:
         """Return a tensor's account."""
@@ -138,7 +140,12 @@ class GivenRounding:
     def drop(self) -> None:
         """Nothing is kept."""
 
-    def _account_whole(self, name: str, found: Quantised) -> None:
-        account = self._accounts[name] = TensorAccount(self.plan[name].kind)
-        w = np.concatenate(list(self.source.slices(name)))
-        account.add_rounded(w, value_format(*found), *found)
+    def _pieces(self, name: str, account: TensorAccount) -> Iterator[Quantised]:
+        codes, params = self.given[name]
+        at = 0
+        for w in self.source.slices(name):
+            rows = slice(at, at + len(w))
+            piece = Quantised(codes[rows], rows_of(params, rows))
+            account.add_rounded(w, value_format(*piece), *piece)
+            yield piece
+            at += len(w)

@@ -59,6 +59,10 @@ def run(config: CompressConfig, inputs: Inputs, out: Path) -> list[Measurement]:
             done=lambda name: tick(1, name),
         )
     rounding.drop()
+    if config.search:
+        from seemant.compress.searched import JOURNAL
+
+        (out / JOURNAL).unlink(missing_ok=True)  # not before: a killed run measures nothing twice
     return measurements_of(subject, variant)
 
 
@@ -90,7 +94,7 @@ def finish(
     else:
         written = out / MODEL_NAME
         metadata = naming.variant_metadata(
-            source.file, config, subject, inputs["model"].label, "adapter" in inputs
+            source.file, config, plan, subject, inputs["model"].label, "adapter" in inputs
         )
         facts = write_model(written, source, rounding, metadata, done)
         verify_model(written, plan, facts)

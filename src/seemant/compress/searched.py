@@ -42,6 +42,7 @@ from seemant.models.decoder.load import load_decoder
 from seemant.models.tokenizer import tokenizer_of_metadata
 
 JOURNAL = ".search.jsonl"
+ROUNDING = "importance, mse"  # of the values that a search measures
 _HEADER_ROOM = 8192  # bytes that a variant's own metadata may add
 _LOW = {"blocks": "q4_0", "outer": "q8_0"}  # the all-low baseline: never a 4-bit embedding
 
@@ -70,21 +71,22 @@ def search_formats(
     groups = groups_of(source.file, bands=config.bands)
 
     def values(name: str, format: Format) -> NDArray[np.float32]:
-        w = np.concatenate(list(source.slices(name)))
-        weight = importance.get(name)
-        params = fit_format(w, format, search="mse", importance=weight)
-        return value_format(snap_format(w, params), params)
+        out, at = np.empty(source.file.tensors[name].shape, np.float32), 0
+        for w in source.slices(name):  # rows are independent, and an embedding is large
+            params = fit_format(w, format, search="mse", importance=importance.get(name))
+            out[at : at + len(w)] = value_format(snap_format(w, params), params)
+            at += len(w)
+        return out
 
     low = {g.name: _LOW["outer" if g.name in (EMBEDDING, HEAD) else "blocks"] for g in groups}
     with Journal(out / JOURNAL) as journal:
-        bench = Bench(decoder, reference, groups, values, journal, method="importance, mse")
+        bench = Bench(decoder, reference, groups, values, journal, method=ROUNDING)
         table = measured_table(bench, menu=config.menu, low=low)
         fixed = fixed_bytes(source.file, groups)
         if config.divergence is not None:
             found = search_fewest(bench, table, config.divergence, fixed=fixed, mixes=config.mixes)
         else:
             found = search_best(bench, table, budget, fixed=fixed, mixes=config.mixes)
-    (out / JOURNAL).unlink()
     chosen = tuple(f"{name}={kind}" for name, kind in found.allocation.tensors.items())
     return chosen, _facts(config, found, reference)
 
@@ -149,6 +151,7 @@ def _facts(config: CompressConfig, found: Searched, reference: Reference) -> dic
         "groups": dict(found.allocation.formats),
         "predicted_kld": dict(found.allocation.kld),
         "measured_kld": dict(found.kld),
+        "measured_rounding": ROUNDING,  # not the file's own method, which comes afterwards
         "gap": found.allocation.gap,
         "r2": None if interaction is None else interaction.r2,
         "reading": None if interaction is None else interaction.reading(),

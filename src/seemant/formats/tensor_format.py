@@ -135,7 +135,7 @@ def fits(format: Format, columns: int, *, name: str = "") -> None:
     if columns % width == 0:
         return
     good = [n for n in NAMES if columns % (format_of(n).block or 1) == 0]
-    groups = [g for g in (16, 32, 64, 96, 128, 160, 192, 256) if columns % g == 0]
+    groups = [g for g in (32, 64, 96, 128, 160, 192, 256) if columns % g == 0]
     raise FormatImpossible(
         f"{format.name} needs rows of a multiple of {width} weights, this one has {columns}",
         where=f"tensor {name}" if name else None,
@@ -238,6 +238,15 @@ def joined(parts: Sequence[Params], axis: Literal[0, 1]) -> Params:
         if isinstance(getattr(first, field.name), np.ndarray):
             arrays[field.name] = np.concatenate([getattr(p, field.name) for p in parts], axis)
     return replace(first, **arrays)
+
+
+def rows_of(params: Params, rows: slice) -> Params:
+    """Return the grids of some rows; their arrays are views."""
+    arrays: dict[str, Any] = {}
+    for field in fields(params):
+        if isinstance(array := getattr(params, field.name), np.ndarray):
+            arrays[field.name] = array[rows]
+    return replace(params, **arrays)
 
 
 def stored_numbers(params: Params) -> list[NDArray[np.generic]]:

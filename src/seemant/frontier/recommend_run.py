@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seemant.compress.reference.which import DITHERED
 from seemant.core.jsonl import read_json, write_json
 from seemant.core.measurement import Measurement, exact
 from seemant.core.stage import Inputs, Stage
@@ -106,8 +107,13 @@ def _entry(found: "Answer", device: "Device", nodes: str | None) -> dict[str, An
         "least_bad": least,
         "notes": _notes(found, device),
         "evidence": evidence(shown, request.languages) if shown else [],
-        "serve_command": serve_command(shown, nodes) if shown else None,
+        "serve_command": serve_command(shown, nodes) if shown and _may_be_used(shown) else None,
     }
+
+
+def _may_be_used(row: Row) -> bool:
+    """Return whether it is no candidate that only ranks methods, even as the least bad."""
+    return row.get("ranking") != DITHERED
 
 
 def _notes(found: "Answer", device: "Device") -> list[str]:

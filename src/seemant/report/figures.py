@@ -39,4 +39,4 @@ def subject_of(node: Node, nodes: Sequence[Node] = ()) -> str:
 def variant_of(node: Node, nodes: Sequence[Node]) -> Node | None:
     """Return the compressed variant that a node took as its model, None where it took none."""
     source = named(nodes, node.source("model"))
-    return source if source is not None and source.stage == "compress" else None
+    return source if source is not None and source.stage in ("compress", "qat") else None

@@ -112,6 +112,32 @@ def test_small_margins_alone_do_not_make_a_kind_lost_first() -> None:
     assert pair.matched_low < 0 < pair.matched_high and abs(pair.matched) < 0.1
 
 
+def test_margins_that_only_one_kind_has_are_left_out_of_the_matched_difference() -> None:
+    """Most of the taught margins are smaller than any own one, and only these are lost."""
+    base, tuned = student(n=40)
+    for index, (probe, own) in enumerate(tuned.items()):
+        small = index % 3 == 0 and index % 4 != 0
+        level = 0.05 if small else 0.3 + 0.001 * (index % 50)
+        tuned[probe] = own.model_copy(update={"pmi_margin": level})
+    lost = {
+        probe: own.model_copy(
+            update={"pmi_margin": (own.pmi_margin or 0) * (-3.0 if own.pmi_margin == 0.05 else 0.8)}
+        )
+        for probe, own in tuned.items()
+    }
+    kinds = kinds_of(base, tuned)
+    found = differences(kinds, tuned, [Point("m", 4.5, lost)], 0)
+    pair = next(d for d in found if (d.first, d.second) == ("taught", "own"))
+    assert pair.high is not None and pair.high < -0.2  # plainly: taught margins are small
+    assert pair.matched == pytest.approx(0, abs=1e-9) and 0.7 < pair.unmatched < 1
+    apart = {
+        probe: own.model_copy(update={"pmi_margin": 0.05 if kinds.get(probe) == "taught" else 0.5})
+        for probe, own in tuned.items()
+    }
+    pair = differences(kinds, apart, [Point("m", 4.5, lost)], 0)[0]
+    assert pair.unmatched == 1 and pair.matched_low is None and verdict([pair]) is None
+
+
 def test_few_families_have_no_interval() -> None:
     base, tuned = student(n=5)
     point = variant(tuned, 4.5, (0.1, 1, 1), 0.01)

@@ -59,3 +59,7 @@ def test_where_nothing_stands_out_it_says_so() -> None:
     assert any("No single layer stands out in Hindi" in text for text in told)
     assert any("No column goes with the damage" in text for text in told)
     assert any("folded" in text for text in told)
+    bare = [each.model_copy(update={"low": None, "high": None}) for each in rows]
+    told = [s.text for s in reading(bare, summary(), folded=False)]
+    assert not any("stands out" in text for text in told)  # nothing was tested
+    assert any("fewer than 8 paragraphs" in text for text in told)

@@ -81,6 +81,21 @@ def test_the_codes_of_a_variant_stay_in_scales_mode_and_3_bits_are_called_simula
     )
 
 
+@pytest.mark.parametrize("embedding", ["f16", "q5_0"])
+def test_a_variant_s_embedding_keeps_its_own_format(
+    tiny: Path, paragraphs: Path, tmp_path: Path, embedding: str
+) -> None:
+    variant = compressed(tiny, tmp_path, embedding_format=embedding)
+    done = qat(tiny, paragraphs, tmp_path, variant=variant, tokens=48)
+    told, given = (json.loads((d.path / "variant.json").read_text()) for d in (done, variant))
+    for key in ("embedding", "embedding_bits", "formats", "format"):
+        assert told[key] == given[key]
+    ours, theirs = (open_gguf(d.path / "model.gguf") for d in (done, variant))
+    name = "token_embd.weight"
+    assert ours.tensors[name].type_name == embedding.upper() == theirs.tensors[name].type_name
+    np.testing.assert_array_equal(ours.tensors[name].raw(), theirs.tensors[name].raw())
+
+
 def test_the_same_question_gives_the_same_file(
     tiny: Path, paragraphs: Path, tmp_path: Path
 ) -> None:

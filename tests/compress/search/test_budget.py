@@ -5,6 +5,7 @@ import pytest
 from seemant.compress.search.budget import best_under, fewest_under, parse_size
 from seemant.compress.search.groups import Group
 from seemant.compress.search.predict import fit_interaction, random_mixes
+from seemant.compress.search.search import learnt
 from seemant.compress.search.table import Row, Table
 from seemant.core.errors import BadConfig
 from seemant.formats.tensor_format import format_of
@@ -104,6 +105,24 @@ def test_factors_a_format_are_found_again_from_mixes() -> None:
     found = fit_interaction(made, mixes, measured)
     assert found.factors == pytest.approx(truth, rel=1e-6)
     assert found.r2 > 0.999 > found.r2_adding and found.trusted
+
+
+def test_mixes_without_damage_teach_nothing_and_stop_nothing() -> None:
+    class Free:  # f16 of weights that were f16, say: half of the mixes change nothing
+        def kld(self, mix: dict[str, str]) -> dict[str, float]:
+            free = mix["token_embd"] == self.free
+            return {"kn": 0.0 if free else 0.1, "en": 0.0 if free else 0.2}
+
+        free = "q8_0"
+
+    bench = Free()
+    found = learnt(bench, table(), 30, 1)  # type: ignore[arg-type]
+    assert found is not None and 3 <= len(found.measured) < 30
+    bench.free = "none"
+    assert learnt(bench, table(), 2, 1) is None
+    everywhere = Free()
+    everywhere.kld = lambda mix: {"kn": 0.0, "en": 0.0}  # type: ignore[method-assign]
+    assert learnt(everywhere, table(), 12, 1) is None  # type: ignore[arg-type]
 
 
 def test_damages_that_do_not_add_are_said_so() -> None:

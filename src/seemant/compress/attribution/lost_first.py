@@ -13,8 +13,8 @@ is selected by the tuned model's choice, and all fall back alike towards the mea
 
 Facts just learned have small margins, and small margins flip first; so kinds are also compared at
 equal margins: probes of the other kind are weighted until they fill the three thirds of the tuned
-margins in the same shares (post-stratification). Clusters are families; one draw of families serves
-all kinds and points.
+margins in the same shares (post-stratification); a third that one of the two kinds lacks is left
+out of both. Clusters are families; one draw of families serves all kinds and points.
 """
 
 import itertools
@@ -73,7 +73,8 @@ class Kept(Record):
 class Difference(Record):
     """kept(first) - kept(second), mean over all points, plainly and at equal tuned margins.
 
-    unmatched: share of `first` in thirds where `second` has no probe at all.
+    unmatched: share of `first` in thirds where `second` has no probe at all; they are left out of
+    `matched`. At 1 nothing is at equal margins: `matched` is the plain value, without ends.
     """
 
     first: Kind
@@ -151,10 +152,11 @@ def differences(
         if not all(groups):
             continue
         weights, unmatched = _matching(groups[0], groups[1], tuned)
-        plain, matched = (
-            _difference(groups, each, tuned, points, families, drawn)
-            for each in (dict.fromkeys(groups[1], 1.0), weights)
-        )
+        ones = dict.fromkeys((*groups[0], *groups[1]), 1.0)
+        plain = _difference(groups, ones, tuned, points, families, drawn)
+        matched: tuple[float, float | None, float | None] = (plain[0], None, None)
+        if unmatched < 1:
+            matched = _difference(groups, weights, tuned, points, families, drawn)
         found.append(
             Difference(
                 first=first,
@@ -235,10 +237,11 @@ def _difference(
     families: Sequence[str],
     drawn: Floats,
 ) -> tuple[float, float | None, float | None]:
-    """Return the mean difference over points with its ends; weights: of the second group."""
+    """Return the mean difference over points with its ends; weights: of every probe."""
     value, resampled = 0.0, np.zeros(len(drawn))
+    groups = [[p for p in probes if weights[p] > 0] for probes in groups]
     for sign, probes in zip((1, -1), groups, strict=True):
-        w = {p: weights.get(p, 1.0) if sign < 0 else 1.0 for p in probes}
+        w = {p: weights[p] for p in probes}
         under = _by_family(probes, {p: w[p] * _margin(tuned[p]) for p in probes}, tuned, families)
         for point in points:
             margins = {p: w[p] * _margin(point.scores[p]) for p in probes}
@@ -255,17 +258,20 @@ def _difference(
 def _matching(
     first: Sequence[str], second: Sequence[str], tuned: Mapping[str, Score]
 ) -> tuple[dict[str, float], float]:
-    """Return weights of `second` that give it first's shares of the thirds of tuned margins."""
+    """Return weights that give `second` first's shares of the thirds of tuned margins.
+
+    Those of `first` are 1, and 0 in a third where `second` has no probe.
+    """
     margins = np.array([_margin(tuned[p]) for p in (*first, *second)])
     edges = np.quantile(margins, np.arange(1, _STRATA) / _STRATA)
     places = np.searchsorted(edges, margins)
     ours, theirs = places[: len(first)], places[len(first) :]
     shares = [(float((ours == s).mean()), float((theirs == s).mean())) for s in range(_STRATA)]
     ratios = [a / b if b else 0.0 for a, b in shares]
-    weights = {p: ratios[place] for p, place in zip(second, theirs.tolist(), strict=True)}
-    if not any(weights.values()):  # no third in common: nothing can be matched
-        weights = dict.fromkeys(second, 1.0)
-    return weights, sum(a for a, b in shares if not b)
+    weights = {p: float(shares[place][1] > 0) for p, place in zip(first, ours, strict=True)}
+    weights |= {p: ratios[place] for p, place in zip(second, theirs, strict=True)}
+    common = any(a and b for a, b in shares)
+    return weights, sum(a for a, b in shares if not b) if common else 1.0
 
 
 def _by_family(

@@ -95,7 +95,7 @@ def _scores(artefact: Path) -> dict[str, Any]:
 
 STAGE = Stage(
     name="lost_first",
-    version=1,
+    version=2,
     config=LostFirstConfig,
     run=run,
     roles={"base": "probe", "tuned": "probe", "probe/*": "probe", "variant/*": "variant"},

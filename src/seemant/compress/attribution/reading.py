@@ -87,7 +87,7 @@ def _interaction(summary: Summary) -> Iterator[Sentence]:
         elif ratio.high < 1:
             word = "less than the sum of its parts: errors overlap or cancel"
         else:
-            word = "about the sum of its parts"
+            word = "which the interval does not tell from their sum"
         yield Sentence(
             text=f"In {NAMES[ratio.lang]} compressing everything costs {_with_ends(ratio)} times "
             f"what the parts cost one at a time, {word}.",
@@ -104,6 +104,8 @@ def _stand_out(rows: Sequence[Damage]) -> Iterator[Sentence]:
         cells = [r for r in rows if r.how == how and r.site == LAYER]
         for lang in dict.fromkeys(r.lang for r in cells):
             own = sorted((r for r in cells if r.lang == lang), key=lambda r: -r.kld)
+            if own[0].low is None or len(own) < 3:
+                continue  # too few paragraphs or layers to be told apart: nothing was tested
             middle = sorted(r.kld for r in own)[len(own) // 2]
             above = [r for r in own if r.q is not None and r.q <= ALPHA and r.kld > middle]
             if not above:
@@ -173,7 +175,7 @@ def _languages(summary: Summary) -> Iterator[Sentence]:
             listed = _listed([f"{e.layer} ({e.ratio:.2f})" for e in far])
             text += f"; after shrinkage, unlike the rest: layer{'s' * (len(far) > 1)} {listed}."
         else:
-            text += "; no layer departs from that by more than chance explains."
+            text += f"; after shrinkage no layer is {_NOTABLE_RATIO:g} times off that, or more."
         yield Sentence(text=text, basis="intervention")
 
 

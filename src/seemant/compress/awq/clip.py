@@ -36,19 +36,21 @@ def clipped(
     format: Format,
     *,
     search: Search = "minmax",
+    weighed: bool = True,
     max_shrink: float = 0.5,
     steps: int = 20,
 ) -> tuple[Tensor, ClipReport]:
     """Return the clipped matrix (R, C) whose rounding errs least.
 
     w: (R, C) float32. hessian: (C, C), the mean of x xᵀ of what the layer reads.
+    search, weighed: how grids are found; see `AwqConfig`.
     """
     rows, columns = w.shape
     unit = format.block or columns
     groups = w.reshape(rows, columns // unit, unit // (format.grid.group or unit), -1)
     largest = groups.abs().amax(-1, keepdim=True)
     blocks = torch.stack([hessian[i : i + unit, i : i + unit] for i in range(0, columns, unit)])
-    importance = hessian.diagonal().contiguous()
+    importance = hessian.diagonal().contiguous() if weighed else None
 
     def shrunk(t: Tensor) -> Tensor:  # t (R, blocks) or (1, 1)
         bound = largest * t[..., None, None]

@@ -14,6 +14,7 @@ class AwqConfig:
 
     alphas: exponents tried; 0 always is. verify: how many others go through the block.
     search: of the grids; give the one that the matrices will be rounded with.
+    weighed: whether that search weighs squared errors by the mean squares of the input.
     screen_rows: rows of a matrix that the screening looks at, evenly spread; None: all.
     clip, max_shrink, clip_steps: whether, how far and how finely ranges are clipped.
     """
@@ -21,6 +22,7 @@ class AwqConfig:
     alphas: tuple[float, ...] = ALPHAS
     verify: int = 3
     search: Search = "minmax"
+    weighed: bool = True
     screen_rows: int | None = 512
     clip: bool = True
     max_shrink: float = 0.5

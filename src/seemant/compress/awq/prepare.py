@@ -117,6 +117,7 @@ def _clip(
             hessian,
             format,
             search=config.search,
+            weighed=config.weighed,
             max_shrink=config.max_shrink,
             steps=config.clip_steps,
         )

@@ -85,4 +85,5 @@ class SiteSearch:
 
     def _rounded(self, w: Tensor, format: Format, columns: Tensor) -> Tensor:
         importance = self.moments.hessian.diagonal() / columns.square()
-        return rounded(w, format, search=self.config.search, importance=importance)
+        weight = importance if self.config.weighed else None
+        return rounded(w, format, search=self.config.search, importance=weight)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from seemant.core.atomic import atomic_path
+from seemant.core.atomic import write_atomic
 
 NAME = "hidden.safetensors"
 
@@ -14,8 +14,8 @@ NAME = "hidden.safetensors"
 def save_state(folder: Path, key: str, layer: int, hidden: dict[str, Tensor]) -> None:
     """Write the inputs of `layer` by language, (N, d) float32, over those of the layer before."""
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / NAME) as path:
-        save_file(hidden, path, metadata={"key": key, "layer": str(layer)})
+    # As bytes: the library's own writer hides a full disk.
+    write_atomic(folder / NAME, save(hidden, metadata={"key": key, "layer": str(layer)}))
 
 
 def load_state(folder: Path, key: str) -> tuple[int, dict[str, Tensor]] | None:
@@ -28,10 +28,3 @@ def load_state(folder: Path, key: str) -> tuple[int, dict[str, Tensor]] | None:
             return int(facts["layer"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (FileNotFoundError, SafetensorError):
         return None
-
-
-def drop_state(folder: Path) -> None:
-    """Remove the file, and the folder if nothing else is in it."""
-    (folder / NAME).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

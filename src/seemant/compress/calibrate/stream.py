@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from seemant.compress.calibrate.hessians import Moments
 from seemant.compress.calibrate.one_block import block_of, rows_for
-from seemant.compress.calibrate.state import drop_state, load_state, save_state
+from seemant.compress.calibrate.state import load_state, save_state
 from seemant.compress.calibrate.tensors import LAST_NORM, Tensors
 from seemant.core.errors import BadFile
 from seemant.core.hashing import text_sha256
@@ -124,7 +124,7 @@ class LayerStream:
     @torch.no_grad()
     def final(self) -> dict[str, Moments]:
         """Return the moments of the last norm's outputs, what the head reads, by language; after
-        the last layer. The kept state goes.
+        the last layer. The kept state stays, for what is made of them may fail.
         """
         norm = RmsNorm(
             self.tensors.whole(LAST_NORM), self.tensors.shape.eps, shift=0.0, trained=False
@@ -132,9 +132,12 @@ class LayerStream:
         moments: dict[str, Moments] = {}
         for lang, weight, rows, _ in self._batches():
             self._add(moments, lang, norm(self._hidden[lang][rows]), weight)
-        if self.folder is not None:
-            drop_state(self.folder)
         return moments
+
+    def kept_layers(self) -> int:
+        """Return how many layers a kept state has behind it; 0: there is none."""
+        kept = self.folder and load_state(self.folder, self._key())
+        return kept[0] if kept else 0
 
     @property
     def hidden(self) -> Mapping[str, Tensor]:

@@ -79,7 +79,10 @@ def count(share: float, size: int) -> int:
 
 def _lowest(score: Array, k: int) -> Mask:
     """Return True at the k lowest scores of every row of (rows, columns)."""
-    out = np.zeros(score.shape, np.bool_)
-    at = np.argsort(score, axis=1, kind="stable")[:, :k]
-    np.put_along_axis(out, at, True, axis=1)
+    if k == 0:
+        return np.zeros(score.shape, np.bool_)
+    limit = np.partition(score, k - 1, axis=1)[:, k - 1 : k].copy()
+    out: Mask = score < limit
+    ties = score == limit
+    out |= ties & (np.cumsum(ties, axis=1, dtype=np.int32) <= k - out.sum(1, keepdims=True))
     return out

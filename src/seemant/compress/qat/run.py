@@ -105,6 +105,7 @@ class _Settings(CompressConfig):
 
 def _start(config: QatConfig, inputs: Inputs, source: "Source") -> "tuple[Start, _Settings]":
     """Return what training starts from, and the settings that describe its grids."""
+    from seemant.compress.plan import EMBEDDING
     from seemant.compress.qat.start import nearest_start, variant_start
     from seemant.core.jsonl import read_json
 
@@ -125,7 +126,7 @@ def _start(config: QatConfig, inputs: Inputs, source: "Source") -> "tuple[Start,
             **named,
             "format": told["format"],
             "formats": told["formats"],
-            "embedding_bits": told["embedding_bits"],
+            "embedding_format": told["tensors"][EMBEDDING]["format"],
             "embedding_method": told["embedding_method"],
             "name": config.name or told["name"] + tail,
         }

@@ -112,11 +112,17 @@ def search_fewest(
 
 
 def learnt(bench: Bench, table: Table, mixes: int, seed: int) -> Interaction | None:
-    """Return what so many random mixes teach; None for fewer than 3."""
+    """Return what so many random mixes teach; None for fewer than 3.
+
+    A mix that changes nothing (f16 of weights that were f16) has no damage to predict.
+    """
     if mixes < 3:
         return None
-    drawn = random_mixes(table, mixes, seed=seed)
-    return fit_interaction(table, drawn, [bench.kld(mix) for mix in drawn])
+    measured = [(mix, bench.kld(mix)) for mix in random_mixes(table, mixes, seed=seed)]
+    told = [(mix, kld) for mix, kld in measured if min(kld.values()) > 0]
+    if len(told) < 3:
+        return None
+    return fit_interaction(table, [mix for mix, _ in told], [kld for _, kld in told])
 
 
 def _value(kld: Mapping[str, float], objective: Objective) -> float:

@@ -75,7 +75,8 @@ def smallest_under(
     `bound`. One column is the plain problem, and solved exactly. None: no choice is good enough.
     """
     largest = sum(int(s.max()) for s in sizes)
-    best: tuple[int, ...] | None = None
+    finest = tuple(int(c.max(1).argmin()) for c in costs)
+    best = finest if _within(costs, finest, limit) else None
     bound, weights = 0.0, _uniform(costs)
     tightest = weights
     for _ in range(rounds if costs[0].shape[1] > 1 else 1):

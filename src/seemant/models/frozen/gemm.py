@@ -14,7 +14,7 @@ from torch import Tensor
 from seemant.core.machine import hardware
 
 _ROWS = 256  # whose products are summed in one go
-_LONG = 768  # a sum of x wᵀ that is split, too: each part of w must be copied for that
+_LONG = 512  # a sum of x wᵀ that is split, too: each part of w must be copied for that
 
 
 def product(x: Tensor, w: Tensor, out: Tensor | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seemant.compress.reference.which import DITHERED
 from seemant.core.measurement import Measurement
 from seemant.frontier.languages import language
 from seemant.frontier.readings import (
@@ -28,7 +29,7 @@ _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 def compression(nodes: Sequence[Node]) -> Html | None:
     """Return the table; None where nothing was compressed."""
-    variants = of_stage(nodes, "compress")
+    variants = of_stage(nodes, "compress", "qat")
     if not variants:
         return None
     about = {node.name: _divergences(nodes, node) for node in variants}
@@ -39,7 +40,7 @@ def compression(nodes: Sequence[Node]) -> Html | None:
     base = _common([subject_of(node) for node in variants])
     rows = [
         _row(node, base, about[node.name], languages, routes, _speed(node, speeds, nodes))
-        for node in sorted(variants, key=lambda n: _facts(n).get("file_bytes") or 0, reverse=True)
+        for node in sorted(variants, key=_order)
     ]
     caption = f"variants{f' of {base}' if base else ''}, measured; bits a weight of the whole file"
     rows += [_as_it_is(node, languages, routes, speeds) for node in _unchanged(nodes)]
@@ -66,6 +67,16 @@ def compression(nodes: Sequence[Node]) -> Html | None:
             _marks_legend(),
         ]
     )
+
+
+def _order(node: Node) -> tuple[bool, float]:
+    """Largest file first; what stands against a dithered reference comes behind all others."""
+    facts = _facts(node)
+    return _is_dithered(facts), -float(facts.get("file_bytes") or 0)
+
+
+def _is_dithered(facts: Mapping[str, Any]) -> bool:
+    return str(facts.get("reference", "")).startswith(DITHERED)
 
 
 def _reference(variants: Sequence[Node]) -> Html | None:
@@ -220,6 +231,8 @@ def _shade(m: Measurement | None) -> str:
 
 def _marks(facts: Mapping[str, Any]) -> Html:
     marks = []
+    if _is_dithered(facts):
+        marks.append(el("span", "dithered", class_="mark"))
     if facts.get("torch_only"):
         marks.append(el("span", "torch only", class_="mark"))
     if facts.get("simulated"):
@@ -235,6 +248,9 @@ def _marks(facts: Mapping[str, Any]) -> Html:
 def _marks_legend() -> Html:
     return el(
         "p",
+        el("span", "dithered", class_="mark"),
+        " measured against a dithered reference, to rank methods: never shipped, and not to be "
+        "compared with rows that lack this mark. ",
         el("span", "simulated", class_="mark"),
         " no layout of that width exists: packed larger, not deployable. ",
         el("span", "torch only", class_="mark"),

@@ -52,12 +52,15 @@ def _verdict(node: Node) -> Html:
 
 def _difference(each: Mapping[str, Any]) -> Html:
     first, second = (_WORDS.get(str(each[key]), str(each[key])) for key in ("first", "second"))
+    plain = f"plainly {number(each['difference'], signed=True)}"
+    if each.get("unmatched", 0) >= 1:
+        return el("li", f"{first} {MINUS} {second}: no margins in common to compare at; {plain}")
     ends = interval(each["matched_low"], each["matched_high"])
     return el(
         "li",
         f"{first} {MINUS} {second}: {number(each['matched'], signed=True)} at equal margins ",
         ends,
-        f"; plainly {number(each['difference'], signed=True)}",
+        f"; {plain}",
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seemant.compress.reference.which import DITHERED
 from seemant.core.manifest import FileEntry
 from seemant.frontier.languages import language
 from seemant.report.config import ReportConfig
@@ -16,6 +17,7 @@ from seemant.report.words import size, spoken
 _WORTH: Mapping[str, tuple[str, ...]] = {
     "export": ("",),
     "compress": ("model.gguf",),
+    "qat": ("model.gguf",),
     "train": ("adapter.gguf", "adapter/"),
     "distill": ("pairs.jsonl",),
 }
@@ -39,6 +41,8 @@ def take_away(nodes: Sequence[Node], config: ReportConfig) -> Html | None:
     gemma = False
     for stage in _WORTH:
         for node in of_stage(nodes, stage):
+            if _made_to_rank(node):
+                continue
             licence = _licence(node, nodes)
             standing = _standing(node, nodes, picks)
             look = standing.look if isinstance(standing, Cell) else ""
@@ -57,6 +61,12 @@ def take_away(nodes: Sequence[Node], config: ReportConfig) -> Html | None:
             el("p", GEMMA, class_="note terms") if gemma else None,
         ]
     )
+
+
+def _made_to_rank(node: Node) -> bool:
+    """Return whether a variant was made from a dithered reference, which is never shipped."""
+    facts: Mapping[str, Any] = json_of(node, "variant.json") or {}
+    return str(facts.get("reference", "")).startswith(DITHERED)
 
 
 def _worth(stage: str, file: FileEntry) -> bool:
