@@ -256,3 +256,29 @@ def test_a_tensor_that_is_not_there_is_named(run: Run) -> None:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_search_keeps_the_budget_and_says_what_it_found(run: Run) -> None:
+    settings: dict[str, Any] = {
+        "search": True,
+        "menu": ("q8_0", "q4_0"),
+        "bands": 1,
+        "search_chunks": 1,
+        "search_length": 32,
+        "mixes": 0,
+    }
+    free = run(method="gptq", bits=8).path / "model.gguf"
+    small = run(method="gptq", bits=4, embedding_bits=4).path / "model.gguf"
+    budget = (free.stat().st_size + small.stat().st_size) // 2 + 8192
+    done = run(method="gptq", budget=str(budget), **settings)
+    variant = json.loads((done.path / "variant.json").read_text())
+    assert variant["file_bytes"] <= budget
+    assert variant["search"]["asked"]["budget"] == str(budget)
+    assert set(variant["search"]["groups"].values()) == {"q8_0", "q4_0"}
+    assert not list(done.path.glob(".search.jsonl"))
+    with pytest.raises(BadConfig, match="no file of this model is as small as"):
+        run(budget="20KB", **settings)
+    with pytest.raises(BadConfig, match="budget of bytes or a limit of divergence"):
+        run(**settings)
+    with pytest.raises(BadFile, match="has no kn"):
+        run(budget=str(budget), languages=("en", "kn"), **settings)

@@ -66,8 +66,8 @@ def search_formats(
     torch.set_num_threads(config.threads)
     text = read_text(calibration.path, rejected=out / "rejected.jsonl")
     decoder = merged_decoder(source)
+    importance = _importance(config, text, source)  # says which language the text lacks
     reference = _reference(config, text, source, decoder)
-    importance = _importance(config, text, source)
     groups = groups_of(source.file, bands=config.bands)
 
     def values(name: str, format: Format) -> NDArray[np.float32]:
@@ -109,6 +109,7 @@ def _reference(config: CompressConfig, text: Text, source: Source, decoder: Deco
             limit=config.search_chunks,
         )
         for lang in config.languages
+        if lang in part.languages
     }
     marks = tuple(range(1, decoder.shape.layers))
     return Reference.of(decoder, chunks, marks=marks)
