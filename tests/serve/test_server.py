@@ -269,8 +269,10 @@ def test_a_taken_port_and_a_missing_model_say_so(address: str, tiny_gguf: Path) 
 
 def test_ctrl_c_ends_it_cleanly_even_while_it_answers(tiny_gguf: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\n"
+        "import signal, sys\nfrom pathlib import Path\n"
         "from seemant.serve.config import ServeConfig\nfrom seemant.serve.server import serve\n"
+        # A shell's background jobs, and what they start, ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "try: serve(Path(sys.argv[1]), ServeConfig(port=0, context=512))\n"
         "except KeyboardInterrupt: sys.exit(130)\n"
     )
