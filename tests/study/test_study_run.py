@@ -140,7 +140,13 @@ def test_ctrl_c_is_130_and_kept_work_is_gone_on_with(folder: Path) -> None:
     with serving(answer, delay_s=0.2) as server:
         (folder / "toy.yaml").write_text(STUDY % server.teacher)
         process = subprocess.Popen(
-            command(), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command(),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell's background jobs, and what they start, ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 60
         while len(server.answered) < 3 and time.monotonic() < deadline:
