@@ -27,6 +27,7 @@ from typing import Any
 
 from claim import machine, say_claim
 from compression.ggml import fitting, q4_k_m, write_peer
+from compression.made_by import code_sha256
 from compression.references import STORE, dithered, weights
 from compression.scoring import deployed, importance_of, reference_of, scores_of
 from compression.student import student
@@ -95,11 +96,12 @@ def main() -> int:
 def measured(
     part: str, settings: Mapping[str, Any], args: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """Return the rows of one reference; kept, if they were made with the same settings."""
+    """Return the rows of one reference; kept, if the same settings and code made them."""
     kept = WORK / f"{part}-{args.chunks}.json"
-    if kept.is_file():
-        found: list[dict[str, Any]] = read_json(kept)["rows"]
-        return found
+    made_by = {"code": code_sha256(), "quick": args.quick, "deployed": args.deployed}
+    if kept.is_file() and (found := read_json(kept)).get("made_by") == made_by:
+        done: list[dict[str, Any]] = found["rows"]
+        return done
     WORK.mkdir(parents=True, exist_ok=True)
     languages = settings.get("languages", ALL)
     text = real_text(languages)
@@ -112,7 +114,7 @@ def measured(
     rows = []
     for recipe in settings["recipes"]:
         rows += compared(part, recipe, settings, model, reference, importance, calibration, args)
-    write_json(kept, {"rows": rows})
+    write_json(kept, {"made_by": made_by, "rows": rows})
     return rows
 
 

@@ -153,7 +153,8 @@ def _embedding(variant: Mapping[str, Any]) -> str:
 
 
 def _rows(rows: Mapping[str, str]) -> str:
-    lines = [f"| {key} | {value} |" for key, value in rows.items()]
+    # A label is the user's: a bar in it would begin another cell.
+    lines = ["| {} | {} |".format(key, value.replace("|", "\\|")) for key, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines]) + "\n"
 
 
