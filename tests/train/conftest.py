@@ -1,10 +1,12 @@
-"""Prompt forms of both real kinds, each with a small tokenizer."""
+"""Prompt forms of both real kinds, each with a small tokenizer; a tiny model on disk."""
+
+from pathlib import Path
 
 import pytest
 
 from seemant.models.prompts import Template, make_template
 from seemant.models.tokenizer import Tokenizer
-from tests.train.tiny import CHATML, byte_level, sentencepiece
+from tests.train.tiny import CHATML, byte_level, sentencepiece, tiny_llama
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,13 @@ def form(request: pytest.FixtureRequest) -> tuple[Template, Tokenizer]:
     """Both forms, one after the other."""
     value: tuple[Template, Tokenizer] = request.getfixturevalue(request.param)
     return value
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model as a Hugging Face folder, plain prompts."""
+    folder = tmp_path_factory.mktemp("base") / "tiny"
+    tokenizer = byte_level()
+    tiny_llama(tokenizer.n_tokens).save_pretrained(folder)
+    tokenizer.save(folder)
+    return folder

@@ -16,7 +16,7 @@ from seemant.core.jsonl import write_records
 from seemant.core.stage import Done, Input, execute, file_input
 from seemant.train.config import TrainConfig
 from seemant.train.run import STAGE
-from tests.train.tiny import byte_level, pair, some_pairs, tiny_llama
+from tests.train.tiny import pair, some_pairs, tiny_llama
 
 CONFIG = TrainConfig(
     rank=2, steps=6, batch=2, accumulation=2, save_every=1, eval_every=3, heldout_share=0.3,
@@ -24,16 +24,6 @@ CONFIG = TrainConfig(
 )  # fmt: skip
 
 LONGER = CONFIG.model_copy(update={"steps": 60})  # long enough for a kill to land inside
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model as a Hugging Face folder, plain prompts."""
-    folder = tmp_path_factory.mktemp("base") / "tiny"
-    tokenizer = byte_level()
-    tiny_llama(tokenizer.n_tokens).save_pretrained(folder)
-    tokenizer.save(folder)
-    return folder
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seemant.compress.config import CompressConfig
-from seemant.core.errors import BadConfig, BadFile
+from seemant.core.errors import BadConfig
 from seemant.core.measurement import Measurement, exact
 from seemant.core.stage import Input, Inputs, Stage
 
@@ -30,16 +30,15 @@ def run(config: CompressConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     """
     from seemant.compress import naming
     from seemant.compress.plan import plan_tensors
-    from seemant.compress.source import open_source
+    from seemant.compress.source import gguf_of, open_source
     from seemant.core.progress import progress
     from seemant.formats.gguf_read import open_gguf
     from seemant.models.adapters import check_base
-    from seemant.models.resolve import weights_in
 
     model, adapter = inputs["model"], inputs.get("adapter")
     if adapter:
         check_base(adapter.path, model.path, model.sha256)
-    file = open_gguf(_gguf_path(weights_in(model.path)))
+    file = open_gguf(gguf_of(model.path, "compress"))
     source = open_source(file, adapter.path if adapter else None)
     plan_tensors(file, config)  # what cannot be is refused before anything long begins
     config, search = _searched(config, inputs, source, out)
@@ -185,16 +184,6 @@ _CONDITIONS = (
     "nested_in_reference_grid",
     "reference",
 )
-
-
-def _gguf_path(path: Path) -> Path:
-    if path.is_dir():
-        raise BadFile(
-            "compress reads GGUF files, this is a folder",
-            where=str(path),
-            fix="name a .gguf file (llama.cpp's convert_hf_to_gguf.py makes one from a folder)",
-        )
-    return path
 
 
 STAGE = Stage(

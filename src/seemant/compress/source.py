@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from seemant.core.errors import BadFile
 from seemant.formats.gguf_read import GgufFile
 from seemant.formats.on_grid import detect
 from seemant.formats.packing import BLOCK, CONTAINERS
+from seemant.models.resolve import weights_in
 
 Array = NDArray[np.float32]
 
@@ -74,3 +76,19 @@ def open_source(file: GgufFile, adapter: Path | None) -> Source:
     from seemant.models.adapters import merged
 
     return Source(file, merged(file, adapter))
+
+
+def gguf_of(model: Path, room: str) -> Path:
+    """Return the GGUF file of a model's path (a file, or an artefact's folder that holds one).
+
+    Raises:
+        BadFile: it is an HF folder; `room` names who cannot read it.
+    """
+    path = weights_in(model)
+    if path.is_dir():
+        raise BadFile(
+            f"{room} reads GGUF files, this is a folder",
+            where=str(path),
+            fix="name a .gguf file (llama.cpp's convert_hf_to_gguf.py makes one from a folder)",
+        )
+    return path

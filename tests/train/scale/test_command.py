@@ -14,23 +14,13 @@ from safetensors.torch import load_file
 from seemant.core.jsonl import write_records
 from tests.train import nan_worker
 from tests.train.ranks import run_ranks
-from tests.train.tiny import byte_level, some_pairs, tiny_llama
+from tests.train.tiny import some_pairs
 
 LIMIT_S = 120  # a deadlock would last half an hour
 SETTINGS = [
     *("--rank", "2", "--steps", "4", "--batch", "2", "--accumulation", "2", "--save-every", "2"),
     *("--eval-every", "2", "--heldout-share", "0.3", "--threads", "1", "--lr", "0.01"),
 ]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model as a Hugging Face folder, plain prompts."""
-    folder = tmp_path_factory.mktemp("base") / "tiny"
-    tokenizer = byte_level()
-    tiny_llama(tokenizer.n_tokens).save_pretrained(folder)
-    tokenizer.save(folder)
-    return folder
 
 
 @pytest.fixture

@@ -64,9 +64,9 @@ def run(config: AttributionConfig, inputs: Inputs, out: Path) -> list[Measuremen
 def _open(config: AttributionConfig, inputs: Inputs, out: Path) -> "tuple[Pair, Text]":
     from seemant.compress.attribution.decoders import open_pair
     from seemant.compress.attribution.text import text_of
+    from seemant.compress.source import gguf_of
     from seemant.formats.gguf_read import open_gguf
     from seemant.models.adapters import check_base
-    from seemant.models.resolve import weights_in
     from seemant.models.tokenizer import tokenizer_of_metadata
     from seemant.probe.passages import choose_passages, load_paragraphs
 
@@ -74,7 +74,7 @@ def _open(config: AttributionConfig, inputs: Inputs, out: Path) -> "tuple[Pair, 
     if adapter:
         check_base(adapter.path, model.path, model.sha256)
     paragraphs = load_paragraphs(inputs["paragraphs"].path, out / "rejected.jsonl")
-    path = _gguf(weights_in(model.path))
+    path = gguf_of(model.path, "attribution")
     passages = choose_passages(
         paragraphs,
         tokenizer_of_metadata(open_gguf(path).metadata, str(path)),
@@ -109,18 +109,6 @@ def _run_cells(
                     tick(note=outcome.cell.key)
         found = {entry["cell"]: np.array(entry["kld"]) for entry in journal.entries}
     return {cell: found[cell.key] for cell in cells}
-
-
-def _gguf(path: Path) -> Path:
-    from seemant.core.errors import BadFile
-
-    if path.is_dir():
-        raise BadFile(
-            "attribution reads GGUF files, this is a folder",
-            where=str(path),
-            fix="name the .gguf file that the variant was made from",
-        )
-    return path
 
 
 STAGE = Stage(

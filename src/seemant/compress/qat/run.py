@@ -34,21 +34,17 @@ def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         WorldError: a full disk, or a loss that is not finite; the same call goes on.
     """
     from seemant.compress.qat.student import build_student
-    from seemant.compress.source import open_source
+    from seemant.compress.source import gguf_of, open_source
     from seemant.core.machine import cores
     from seemant.core.runlog import log_event
     from seemant.formats.gguf_read import open_gguf
     from seemant.models.adapters import check_base
-    from seemant.models.resolve import weights_in
     from seemant.train.determinism import deterministic
 
     model, adapter = inputs["model"], inputs.get("adapter")
     if adapter:
         check_base(adapter.path, model.path, model.sha256)
-    path = weights_in(model.path)
-    if path.is_dir():
-        raise BadFile("qat reads GGUF files, this is a folder", where=str(path))
-    source = open_source(open_gguf(path), adapter.path if adapter else None)
+    source = open_source(open_gguf(gguf_of(model.path, "qat")), adapter.path if adapter else None)
     start, settings = _start(config, inputs, source)
     with deterministic(config.seed, config.threads or cores()):
         text = _text(config, inputs, source, out)
