@@ -98,6 +98,24 @@ def test_the_card_tells_k_quants_mixes_pruning_and_calibration(
     assert "| reference | fp |" in card
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("dequantised file", " (as its file stores it, dequantised)"),
+        ("fp", " (weights that were never rounded to few bits)"),
+        ("fp + adapter, merged in fp32", " (weights that were never rounded to few bits)"),
+        ("", ""),
+    ],
+)
+def test_the_base_is_called_what_its_weights_are(
+    tmp_path: Path, variant: Path, kind: str, words: str
+) -> None:
+    facts = json.loads((variant / "variant.json").read_text()) | {"reference": kind}
+    (variant / "variant.json").write_text(json.dumps(facts))
+    card = (export(tmp_path, variant=variant).path / "README.md").read_text()
+    assert f"| base | embedded:tiny{words} |" in card
+
+
 def test_evidence_has_origin_interval_and_count(
     tmp_path: Path, variant: Path, probed: Path
 ) -> None:

@@ -9,8 +9,8 @@ from seemant.compress.reference.which import DITHERED
 from seemant.core.errors import InputError
 from seemant.core.jsonl import read_json
 from seemant.core.measurement import Measurement
-from seemant.core.stage import Input, execute
-from seemant.frontier.candidates import Candidate
+from seemant.core.stage import Input, execute, file_input
+from seemant.frontier.candidates import Candidate, gather
 from seemant.frontier.config import FrontierConfig
 from seemant.frontier.place import diverging_less, place
 from seemant.frontier.rankings import FILE, FP, one_ranking, rankings
@@ -18,7 +18,7 @@ from seemant.frontier.readings import Reading, as_reading
 from seemant.frontier.recommend_config import RecommendConfig
 from seemant.frontier.recommend_run import STAGE as RECOMMEND
 from seemant.frontier.run import STAGE
-from tests.frontier.artefacts import bench, probe, variant
+from tests.frontier.artefacts import artefact, bench, probe, variant
 
 LEVEL = [0.1 * at for at in range(10)]
 
@@ -67,6 +67,35 @@ def test_a_kind_of_reference_is_a_ranking_and_a_base_stands_with_its_variants() 
 def test_where_all_variants_are_of_fp_models_others_stand_there_too() -> None:
     group = [made("s/q4", 1, FP, "s"), Candidate("other", made_of=("o", None))]
     assert list(rankings(group)) == [FP]
+
+
+def test_a_model_whose_kind_is_known_stands_there_with_or_without_variants() -> None:
+    group = [
+        made("w/q4", 1),
+        Candidate("dithered", made_of=("d", None), kind=DITHERED),
+        Candidate("student", made_of=("s", None), kind=FP),
+    ]
+    found = {kind: [c.subject for c in group] for kind, group in rankings(group).items()}
+    assert found == {FILE: ["w/q4"], FP: ["student"], DITHERED: ["dithered"]}
+    others = [made("s/q4", 1, FP, "s"), Candidate("d", kind=DITHERED), Candidate("o")]
+    found = {kind: [c.subject for c in group] for kind, group in rankings(others).items()}
+    assert found == {FP: ["s/q4", "o"], DITHERED: ["d"]}, "a model's kind is no variant's default"
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_the_stage_that_made_a_probed_model_says_its_kind(tmp_path: Path, by_file: bool) -> None:
+    """The artefact's folder was probed, or the file in it: both are known by their content."""
+    inputs: dict[str, Input] = {}
+    for stage in ("dither", "pretrain", "convert"):
+        of = artefact(tmp_path, stage, {"model.gguf": stage.encode()})
+        given = file_input(of.path / "model.gguf") if by_file else of.as_input(stage)
+        margins = {"hi": LEVEL}
+        inputs[f"probe/{stage}"] = probe(tmp_path, stage, margins, {"model": given}).as_input(stage)
+    assert {c.subject: c.kind for c in gather(inputs)} == {
+        "dither": DITHERED,
+        "pretrain": FP,
+        "convert": None,
+    }
 
 
 def test_less_divergence_in_every_language_in_as_few_bytes_beats() -> None:

@@ -12,7 +12,7 @@ from scipy import stats
 
 from seemant.core.measurement import TOO_FEW
 from seemant.probe.chunk_sums import chunk_of, draws, expanded_tail, ratio
-from seemant.probe.divergence import TokenDivergence, aligned, divergence, joined, rows_divergence
+from seemant.probe.divergence import TokenDivergence, joined, rows_divergence
 
 Rows = NDArray[np.float32]
 LOGITS = arrays(np.float32, (6, 5), elements=st.floats(-12, 12, width=32))
@@ -81,27 +81,6 @@ def test_almost_equal_rows_are_not_negative_for_want_of_normalisation(
     p = _rows(a)
     q = (p + np.float32(error)).astype(np.float32)
     assert rows_divergence(p, q, TARGETS).kld.max() < 3e-7  # uncorrected: up to 2e-6
-
-
-@given(LOGITS, LOGITS, st.integers(1, 6), st.integers(1, 6))
-def test_differently_cut_streams_give_the_same(a: Rows, b: Rows, m: int, n: int) -> None:
-    p, q = _rows(a), _rows(b)
-    whole = rows_divergence(p, q, TARGETS)
-    cut = divergence(
-        (p[at : at + m] for at in range(0, 6, m)),
-        (q[at : at + n] for at in range(0, 6, n)),
-        TARGETS,
-    )
-    for name in TokenDivergence.__slots__:
-        np.testing.assert_array_equal(getattr(cut, name), getattr(whole, name))
-
-
-def test_streams_of_different_length_are_refused() -> None:
-    rows = _rows(np.zeros((3, 4), np.float32))
-    with pytest.raises(ValueError, match="more rows"):
-        list(aligned([rows], [rows[:2]]))
-    with pytest.raises(ValueError, match="3 rows for 4 targets"):
-        divergence([rows], [rows], [0, 1, 2, 3])
 
 
 @given(LOGITS, LOGITS, st.integers(1, 5))

@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from peft import LoraConfig, get_peft_model
 
-from seemant.core.errors import BadRecord, InputError
+from seemant.core.errors import BadFile, BadRecord, InputError
+from seemant.core.journal import Journal
 from seemant.core.jsonl import read_records, write_records
 from seemant.core.records import LANGUAGES, Paragraph
 from seemant.core.stage import Done, execute, file_input
@@ -16,12 +20,19 @@ from seemant.formats.codes import save_codes
 from seemant.formats.gguf_read import open_gguf
 from seemant.formats.grids import Grid, fit, grouped, snap, value
 from seemant.models.backends.tiny import write_tiny
+from seemant.models.decoder.weights import Weights
+from seemant.models.expand import expand
 from seemant.models.load import load_torch
-from seemant.probe import divergence_run
+from seemant.probe import compare, divergence_run
+from seemant.probe.changed_weights import with_adapter, with_values
 from seemant.probe.chunk_sums import Chunk
+from seemant.probe.compare import states_of
 from seemant.probe.divergence_config import DivergenceConfig
 from seemant.probe.divergence_run import STAGE
-from seemant.probe.torch_rows import head_of, hidden_states
+from seemant.probe.passages import Passage
+from seemant.probe.streamed import StreamedMatrix, file_weights
+
+Rows = NDArray[np.float32]
 
 TEXTS = {"hi": "नदी बहती है", "kn": "ನದಿ ಹರಿಯುತ್ತದೆ", "en": "the river runs to the sea"}
 
@@ -101,15 +112,85 @@ def test_chunks_hold_the_sums_of_the_measurements(whole: Done) -> None:
     assert _values(whole)["nll", "hi", "reference"] == pytest.approx(nll)
 
 
-def test_hidden_states_and_head_give_the_models_own_log_probabilities(room: Path) -> None:
-    model = load_torch(room / "base.gguf").model
-    tokens = [256, *range(60, 100)]
+def _log_probabilities(weights: Weights, tokens: list[int]) -> Rows:
+    states = states_of(weights, [Passage("en", "x", tuple(tokens), 1)])
     with torch.inference_mode():
-        logits = model(input_ids=torch.tensor([tokens[:-1]])).logits[0, 2:]
-        expected = torch.log_softmax(logits, dim=-1).numpy()
-    hidden = hidden_states(model, tokens, 3)
-    head = head_of(model, copy=True)
-    np.testing.assert_allclose(np.concatenate(list(head.rows(hidden))), expected, atol=1e-5)
+        slices = list(states.head.slices(states.hidden[0], 100))
+        found: Rows = torch.log_softmax(torch.cat(slices, 1), dim=-1).numpy()
+    return found
+
+
+def _transformers(path: Path, tokens: list[int], **more: Any) -> Rows:
+    with torch.inference_mode():
+        logits = load_torch(path, **more).model(input_ids=torch.tensor([tokens[:-1]])).logits[0]
+        found: Rows = torch.log_softmax(logits, dim=-1).numpy()
+    return found
+
+
+TOKENS = [256, *range(60, 100)]
+
+
+def test_a_streamed_file_and_folder_give_transformers_own_log_probabilities(room: Path) -> None:
+    expected = _transformers(room / "base.gguf", TOKENS)
+    for place in (room / "base.gguf", expand(room / "base.gguf")):
+        found = _log_probabilities(file_weights(place), TOKENS)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_adapter_and_other_values_are_what_transformers_computes(
+    room: Path, tmp_path: Path
+) -> None:
+    plain = load_torch(room / "base.gguf").model
+    settings = LoraConfig(r=2, lora_alpha=8, target_modules=["q_proj", "down_proj"])
+    tuned = get_peft_model(plain, settings)
+    generator = torch.Generator().manual_seed(0)
+    for name, each in tuned.named_parameters():
+        if "lora_B" in name:
+            each.data = torch.randn(each.shape, generator=generator) / 10
+    tuned.save_pretrained(str(tmp_path))
+    weights = file_weights(room / "base.gguf")
+    expected = _transformers(room / "base.gguf", TOKENS, adapter=tmp_path)
+    found = _log_probabilities(with_adapter(weights, tmp_path), TOKENS)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - _log_probabilities(weights, TOKENS)).max() > 0.01
+
+    other = open_gguf(room / "variant" / "model.gguf")
+    values = {n: other.dequantize(n) for n in ("blk.0.attn_k.weight", "token_embd.weight")}
+    expected = _transformers(room / "base.gguf", TOKENS, replace=values)
+    found = _log_probabilities(with_values(weights, values, "here"), TOKENS)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_what_does_not_fit_the_model_is_named(room: Path, tmp_path: Path) -> None:
+    weights = file_weights(room / "base.gguf")
+    with pytest.raises(
+        BadFile, match=r"another shape: model\.layers\.0\.self_attn\.q_proj\.weight"
+    ):
+        with_values(weights, {"blk.0.attn_q.weight": np.zeros((2, 2), np.float32)}, "here")
+
+
+def test_a_streamed_matrix_gives_rows_as_they_are_asked() -> None:
+    whole = torch.arange(60.0).view(20, 3)
+    matrix = StreamedMatrix((20, 3), lambda: iter(torch.split(whole, 7)))
+    ids = torch.tensor([19, 0, 7, 7, 13, 6])
+    assert torch.equal(matrix.gather(ids, torch.float32), whole[ids])
+    assert torch.equal(matrix.rows(5, 16, torch.float32), whole[5:16])
+    assert torch.equal(matrix.dequantised(torch.float32), whole)
+
+
+def test_groups_are_of_one_language_and_bounded_and_hold_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compare, "GROUP_BYTES", 4 * 1000 * 25)  # 25 rows of 1,000 tokens
+    passages = [
+        Passage(lang, str(n), tuple(range(n + 1)), 1)
+        for lang in ("hi", "en")
+        for n in (10, 10, 10, 30, 5)
+    ]
+    assert compare.groups_of(passages, 1000) == [
+        *(range(2), range(2, 3), range(3, 4), range(4, 5)),
+        *(range(5, 7), range(7, 8), range(8, 9), range(9, 10)),
+    ]
 
 
 def test_a_model_does_not_diverge_from_its_own_file(room: Path, tmp_path: Path) -> None:
@@ -143,20 +224,41 @@ def test_a_torch_only_variant_has_the_weights_route_alone(room: Path, tmp_path: 
 def test_a_run_goes_on_from_its_journal(
     room: Path, tmp_path: Path, whole: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared = divergence_run.compared
-    seen: list[str] = []
+    compared = compare.compared
+    seen: list[range] = []
 
-    def failing(passage: object, *rest: object) -> dict[str, object]:
-        seen.append(passage.paragraph_id)  # type: ignore[attr-defined]
-        if len(seen) == 7:
+    def failing(passages: object, group: range, *rest: object) -> list[dict[str, object]]:
+        seen.append(group)
+        if len(seen) == 2:
             raise KeyboardInterrupt
-        return compared(passage, *rest)  # type: ignore[arg-type]
+        return compared(passages, group, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(divergence_run, "compared", failing)
     with pytest.raises(KeyboardInterrupt):
         _run(room, tmp_path)
     done = _run(room, tmp_path)
-    assert len(seen) == 21  # twenty passages; the seventh was begun twice
+    assert seen == [range(10), range(10, 20), range(10, 20)]  # the second was begun twice
+    _as_a_whole_run(done, whole)
+
+
+def test_a_group_cut_short_is_compared_again_and_its_figures_come_again(
+    room: Path, tmp_path: Path, whole: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal.append
+
+    def failing(journal: Journal, entry: dict[str, Any]) -> None:
+        if len(journal.entries) == 14:
+            monkeypatch.setattr(Journal, "append", append)
+            raise KeyboardInterrupt
+        append(journal, entry)
+
+    monkeypatch.setattr(Journal, "append", failing)
+    with pytest.raises(KeyboardInterrupt):
+        _run(room, tmp_path)
+    _as_a_whole_run(_run(room, tmp_path), whole)
+
+
+def _as_a_whole_run(done: Done, whole: Done) -> None:
     assert (done.path / "chunks.jsonl").read_bytes() == (whole.path / "chunks.jsonl").read_bytes()
     assert done.manifest.measurements == whole.manifest.measurements
     journal = (done.path / ".journal.jsonl").read_text(encoding="utf-8").splitlines()

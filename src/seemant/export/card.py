@@ -88,7 +88,7 @@ def _warnings(variant: Mapping[str, Any]) -> list[str]:
 
 def _done(facts: CardFacts) -> dict[str, str]:
     rows = {
-        "base": f"{facts.base} (as its file stores it, dequantised)",
+        "base": facts.base + _base_words(facts.variant),
         "file": f"model.gguf, {facts.file_bytes:,} bytes",
         "sha256": facts.sha256,
     }
@@ -107,6 +107,19 @@ def _done(facts: CardFacts) -> dict[str, str]:
     return rows
 
 
+_BASE_WORDS = {
+    "dequantised file": " (as its file stores it, dequantised)",
+    "fp": " (weights that were never rounded to few bits)",
+}
+"""Kind of the reference (`variant.json`) -> what of the base was compressed."""
+
+
+def _base_words(variant: Mapping[str, Any]) -> str:
+    """Return what the base's weights are; nothing of a model as it is: its file is copied whole."""
+    kind = str(variant.get("reference") or "").partition(" + ")[0]
+    return _BASE_WORDS.get(kind, "")
+
+
 _OF_BLOCKS = {"q3_k": 3, "q4_k": 4, "q5_k": 5, "q6_k": 6}
 """Formats whose groups have scales of 6 bits inside super-blocks of 256: one word says it."""
 
@@ -122,6 +135,8 @@ def _grid(variant: Mapping[str, Any]) -> str:
     name, group = str(variant.get("format") or ""), variant["group"]
     if name in _OF_BLOCKS:
         return f"{name}: {variant['bits']} bits, super-blocks of 256, groups of {group}"
+    if name == "mixed":
+        return f"{variant['bits']:.2f} bits on average, formats by tensor"
     return (
         f"{variant['bits']} bits, {'per channel' if group == 'channel' else f'group {group}'}, "
         f"{'symmetric' if variant['symmetric'] else 'asymmetric'}"

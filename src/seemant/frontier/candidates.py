@@ -14,6 +14,7 @@ from seemant.core.manifest import Manifest, load_manifest
 from seemant.core.measurement import Measurement
 from seemant.core.refs import short_name
 from seemant.core.stage import Input, Inputs
+from seemant.frontier.origin import made_kinds
 from seemant.frontier.readings import (
     CHOICE_ACCURACY,
     DECODE,
@@ -59,7 +60,8 @@ class Candidate:
     """One model as it could be deployed. None means: not measured.
 
     artefact: where it lies, "STAGE/ID" in the store, for variants. ref: how the user names the
-    model, with `adapter` where one was laid over it; made_of: the content hashes of these two.
+    model, with `adapter` where one was laid over it; made_of: the content hashes of these two;
+    kind: of reference that this model is, where what made it lies in the same store.
     variant: the facts of `variant.json`. kld (as deployed), kld_weights (in torch), choice:
     readings a language; figures: of the bench, by metric; all with their intervals.
     """
@@ -75,6 +77,7 @@ class Candidate:
     ref: str | None = None
     adapter: str | None = None
     made_of: tuple[str, str | None] | None = None
+    kind: str | None = None
     variant: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -150,6 +153,7 @@ def gather(inputs: Inputs) -> list[Candidate]:
         if model := manifest.inputs.get("model"):
             candidate.ref = model.label
             candidate.made_of = (model.sha256, adapter.sha256 if adapter else None)
+            candidate.kind = made_kinds(given.path.parents[1]).get(model.sha256)
     for _, _given, manifest in _artefacts(inputs, "divergence"):
         named = _joined(manifest, "variant", by_hash) or _subject(manifest)
         if named and (about := found.get(aliases.get(named, named))):

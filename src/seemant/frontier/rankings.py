@@ -19,10 +19,11 @@ NOT_SHIPPED = "made from a dithered reference: it ranks methods, and is never us
 def rankings(candidates: Sequence[Candidate]) -> dict[str, list[Candidate]]:
     """Return the candidates by the kind of their reference, in a fixed order of kinds.
 
-    A variant says its kind. A model as it is (or with its adapter) stands with the variants that
-    were made from it; one without variants is taken for a file, or for "fp" where all others are.
+    A variant says its kind. A model as it is (or with its adapter) says it where what made it is
+    known; else it stands with the variants that were made from it; one without variants is taken
+    for a file, or for "fp" where all others are.
     """
-    kinds = {_base(c): kind for c in candidates if (kind := _own_kind(c))}
+    kinds = {_base(c): kind for c in candidates if c.variant and (kind := _own_kind(c))}
     default = FP if set(kinds.values()) == {FP} else FILE
     found: dict[str, list[Candidate]] = {}
     for c in candidates:
@@ -44,7 +45,7 @@ def one_ranking(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _own_kind(c: Candidate) -> str:
-    return str(c.variant.get("reference") or "").partition(" + ")[0]
+    return str(c.variant.get("reference") or c.kind or "").partition(" + ")[0]
 
 
 def _base(c: Candidate) -> str:

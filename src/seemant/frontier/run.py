@@ -76,7 +76,7 @@ def _facts(c: Candidate) -> dict[str, Any]:
 
 STAGE = Stage(
     name="frontier",
-    version=3,
+    version=4,
     config=FrontierConfig,
     run=run,
     roles={

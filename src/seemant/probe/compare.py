@@ -1,6 +1,8 @@
-"""One passage through the reference and its candidates, slice by slice.
+"""Passages through the reference and its candidates, a few passages at a time.
 
-The reference's head, the dearest step at 262,144 tokens, is applied once a slice for all routes.
+The heads, the dearest step at 262,144 tokens, are read once a group of passages, and the
+reference's logits serve all routes. Groups are cut from all passages, whatever is done already:
+how many rows stand in one product decides its last bits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,22 +10,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seemant.core.records import Lang
 from seemant.probe.chunk_sums import Chunk, chunk_of
-from seemant.probe.divergence import MAX_ROWS, Rows, TokenDivergence, joined, rows_divergence
+from seemant.probe.divergence import TokenDivergence
 from seemant.probe.passages import FIRST, Passage
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from seemant.models.backends.protocol import Backend
-    from seemant.models.load import TorchModel
-    from seemant.probe.torch_rows import Head
+    from seemant.models.decoder.weights import Weights
+    from seemant.probe.vocabulary import Head, Source
 
 WEIGHTS, DEPLOYED = "weights", "deployed"
 TORCH = "torch"
 Tokens = dict[tuple[Lang, str], list[float]]
 """(language, route) -> the KLD of every scored token, nats."""
+
+GROUP_BYTES = 3 << 28  # 805 MB of an engine's logits at once: 768 rows of 262,144 tokens
+BATCH_TOKENS = 2048  # through the body at once; its matrices are read again for each batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,48 +37,79 @@ class States:
     """A model's head and its final hidden states, (n, width) a passage; its body is not kept."""
 
     head: "Head"
-    hidden: list[NDArray[np.float32]]
+    hidden: "list[Tensor]"
 
 
-def states_of(model: "TorchModel", passages: Sequence[Passage], *, copy: bool = False) -> States:
-    """Return the states that predict every scored token of the passages.
+def states_of(weights: "Weights", passages: Sequence[Passage]) -> States:
+    """Return the states that predict every scored token of the passages."""
+    import torch
 
-    copy: of the head, so that the model's file need not stay mapped.
-    """
-    from seemant.probe.torch_rows import head_of, hidden_states
+    from seemant.probe.streamed import streamed_decoder
+    from seemant.probe.vocabulary import Head
 
-    hidden = [hidden_states(model.model, passage.tokens, FIRST) for passage in passages]
-    return States(head_of(model.model, copy=copy), hidden)
+    shape = weights.shape
+    decoder = streamed_decoder(weights)
+    hidden: list[Tensor] = []
+    with torch.inference_mode():
+        for batch in _runs([len(passage.targets) for passage in passages], BATCH_TOKENS):
+            given = [passages[index].tokens[:-FIRST] for index in batch]
+            ids = torch.tensor([token for tokens in given for token in tokens])
+            lengths = [len(tokens) for tokens in given]
+            hidden += decoder(ids, lengths).split(lengths)
+    name = "model.embed_tokens.weight" if shape.tied else "lm_head.weight"
+    return States(Head(shape.vocab, weights.blocks[name], shape.softcap), hidden)
+
+
+def groups_of(passages: Sequence[Passage], n_vocab: int) -> list[range]:
+    """Return which passages are compared at once: of one language, and of bounded size."""
+    rows = max(1, GROUP_BYTES // (4 * n_vocab))
+    groups: list[range] = []
+    for lang in dict.fromkeys(passage.lang for passage in passages):
+        own = [index for index, passage in enumerate(passages) if passage.lang == lang]
+        first = own[0]  # passages stand a language after another
+        for run in _runs([len(passages[index].targets) for index in own], rows):
+            groups.append(range(first + run.start, first + run.stop))
+    return groups
 
 
 def compared(
-    passage: Passage,
-    index: int,
+    passages: Sequence[Passage],
+    group: range,
     reference: States,
     weights: States | None,
     backend: "Backend | None",
-) -> dict[str, Any]:
-    """Return the journal's entry of the passage at `index` of the states: every token's figures."""
-    parts: dict[str, list[TokenDivergence]] = {}
-    at = 0
-    for size, deployed in _slices(passage, backend):
-        targets = passage.targets[at : at + size]
-        p_rows = reference.head.slice(reference.hidden[index][at : at + size])
-        if weights is not None:
-            q_rows = weights.head.slice(weights.hidden[index][at : at + size])
-            parts.setdefault(WEIGHTS, []).append(rows_divergence(p_rows, q_rows, targets))
-        if deployed is not None:
-            parts.setdefault(DEPLOYED, []).append(rows_divergence(p_rows, deployed, targets))
-        at += size
+) -> list[dict[str, Any]]:
+    """Return the journal's entries of a group of the passages: every token's figures."""
+    import torch
+
+    from seemant.probe.vocabulary import Given, divergences
+
+    own = [passages[index] for index in group]
+    candidates: dict[str, Source] = {}
+    if weights is not None:
+        candidates[WEIGHTS] = weights.head, torch.cat([weights.hidden[i] for i in group])
+    if backend is not None:
+        rows = (part for passage in own for part in backend.logprobs(passage.tokens, FIRST))
+        candidates[DEPLOYED] = Given(list(rows))
+    found = divergences(
+        (reference.head, torch.cat([reference.hidden[i] for i in group])),
+        candidates,
+        [target for passage in own for target in passage.targets],
+    )
     engines = {WEIGHTS: TORCH, DEPLOYED: backend.name if backend is not None else TORCH}
-    return {
-        "lang": passage.lang,
-        "paragraph_id": passage.paragraph_id,
-        "routes": {
-            route: {"engine": engines[route], **_lists(joined(slices))}
-            for route, slices in parts.items()
-        },
-    }
+    entries = []
+    at = 0
+    for passage in own:
+        rows_of_it = slice(at, at + len(passage.targets))
+        at = rows_of_it.stop
+        routes = {
+            route: {"engine": engines[route], **_lists(each, rows_of_it)}
+            for route, each in found.items()
+        }
+        entries.append(
+            {"lang": passage.lang, "paragraph_id": passage.paragraph_id, "routes": routes}
+        )
+    return entries
 
 
 def collected(
@@ -102,18 +139,17 @@ def collected(
     return chunks, tokens
 
 
-def _slices(passage: Passage, backend: "Backend | None") -> Iterator[tuple[int, Rows | None]]:
-    """Yield (rows, the engine's log-probabilities or None): an engine decides how to cut."""
-    n = len(passage.targets)
-    if backend is None:
-        for at in range(0, n, MAX_ROWS):
-            yield min(MAX_ROWS, n - at), None
-        return
-    for rows in backend.logprobs(passage.tokens, FIRST):
-        for at in range(0, len(rows), MAX_ROWS):
-            part = rows[at : at + MAX_ROWS]
-            yield len(part), part
+def _runs(sizes: Sequence[int], most: int) -> Iterator[range]:
+    """Yield runs of neighbours of at most so much together, or of one that is larger."""
+    first, total = 0, 0
+    for index, size in enumerate(sizes):
+        if total and total + size > most:
+            yield range(first, index)
+            first, total = index, 0
+        total += size
+    if len(sizes) > first:
+        yield range(first, len(sizes))
 
 
-def _lists(found: TokenDivergence) -> dict[str, list[float]]:
-    return {name: getattr(found, name).tolist() for name in TokenDivergence.__slots__}
+def _lists(found: TokenDivergence, rows: slice) -> dict[str, list[float]]:
+    return {name: getattr(found, name)[rows].tolist() for name in TokenDivergence.__slots__}

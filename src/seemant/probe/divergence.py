@@ -7,10 +7,11 @@ For a scored token t with reference p and candidate q over the vocabulary V, in 
     dnll_t = -log q(x_t) + log p(x_t)          PPL ratio = exp(mean dnll)
 
 The ratio is paired: far tighter than two perplexities (design note on compression, section 5).
-Rows come as float32 log-softmax slices, sums are float64, and no matrix of all positions exists.
+Here from whole rows of float32 log-softmaxes, the readable way; the stage never has whole rows of
+a torch model's (`vocabulary.py`), and a test holds it to this one. Sums are float64.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float64]
 _BLOCK_ROWS = 8
-MAX_ROWS = 32  # 32 x 262,144 float32 are 34 MB; a head gains little from more rows at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +35,6 @@ class TokenDivergence:
     def n(self) -> int:
         """How many tokens were scored."""
         return len(self.kld)
-
-
-def divergence(
-    reference: Iterable[Rows], candidate: Iterable[Rows], targets: Sequence[int]
-) -> TokenDivergence:
-    """Return the divergence at every target. Slices (rows, V) may be cut differently.
-
-    Raises:
-        ValueError: an iterator has fewer or more rows than there are targets.
-    """
-    parts = []
-    at = 0
-    for p_rows, q_rows in aligned(reference, candidate):
-        parts.append(rows_divergence(p_rows, q_rows, targets[at : at + len(p_rows)]))
-        at += len(p_rows)
-    if at != len(targets):
-        raise ValueError(f"{at} rows for {len(targets)} targets")
-    return joined(parts)
 
 
 def rows_divergence(log_p: Rows, log_q: Rows, targets: Sequence[int]) -> TokenDivergence:
@@ -78,27 +60,6 @@ def rows_divergence(log_p: Rows, log_q: Rows, targets: Sequence[int]) -> TokenDi
         dnll=-log_q[at].astype(np.float64) - nll_ref,
         nll_ref=nll_ref,
     )
-
-
-def aligned(a: Iterable[Rows], b: Iterable[Rows]) -> Iterator[tuple[Rows, Rows]]:
-    """Yield pairs of slices of equal length, at most 32 rows, from two differently cut streams.
-
-    Raises:
-        ValueError: one stream ends before the other.
-    """
-    left, right = iter(a), iter(b)
-    x: Rows | None = None
-    y: Rows | None = None
-    while True:
-        x = next(left, None) if x is None or not len(x) else x
-        y = next(right, None) if y is None or not len(y) else y
-        if x is None and y is None:
-            return
-        if x is None or y is None:
-            raise ValueError("one side has more rows than the other")
-        n = min(len(x), len(y), MAX_ROWS)
-        yield x[:n], y[:n]
-        x, y = x[n:], y[n:]
 
 
 def joined(parts: Sequence[TokenDivergence]) -> TokenDivergence:

@@ -5,9 +5,12 @@
 The reference is base + adapter, merged in float32, in torch. "weights" is the variant's values in
 torch: what rounding them costs. "deployed" is the variant's file in llama.cpp: that and what the
 runtime's own rounding of activations costs. "runtime" is the difference, chunk by chunk.
+
+Both models' matrices stay in their files and are read where they are used (`streamed.py`), and the
+vocabulary is gone through in slices (`vocabulary.py`): neither a model nor a row of its logits is
+ever whole in memory. Only llama.cpp's logits are, of a group of passages at a time.
 """
 
-import gc
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +22,7 @@ from seemant.core.measurement import Measurement
 from seemant.core.progress import progress
 from seemant.core.runlog import log_event
 from seemant.core.stage import Inputs, Stage
-from seemant.probe.compare import DEPLOYED, WEIGHTS, States, collected, compared, states_of
+from seemant.probe.compare import DEPLOYED, WEIGHTS, collected, compared, groups_of, states_of
 from seemant.probe.divergence_config import DivergenceConfig
 from seemant.probe.divergence_measures import measure_divergence
 from seemant.probe.passages import Passage, choose_passages, load_paragraphs
@@ -27,7 +30,8 @@ from seemant.probe.subject import MODEL_NAME, model_file, subject_of
 
 if TYPE_CHECKING:
     from seemant.models.backends.protocol import Backend
-    from seemant.models.load import TorchModel
+    from seemant.models.decoder.weights import Weights
+    from seemant.models.tokenizer import Tokenizer
 
 JOURNAL = ".journal.jsonl"
 CHUNKS = "chunks.jsonl"
@@ -48,23 +52,19 @@ def run(config: DivergenceConfig, inputs: Inputs, out: Path) -> list[Measurement
     variant = inputs.get("variant")
     routes = _routes(config, variant.path if variant else None)
     paragraphs = load_paragraphs(inputs["paragraphs"].path, out / "rejected.jsonl")
-    reference = _load_reference(inputs)
     passages = choose_passages(
         paragraphs,
-        reference.tokenizer,
+        _tokenizer(inputs),
         config.languages,
         per_language=config.tokens_per_language,
         per_paragraph=config.tokens_per_paragraph,
     )
     with Journal(out / JOURNAL) as journal:
         done = {(e["lang"], e["paragraph_id"]) for e in journal.entries}
-        to_do = [p for p in passages if (p.lang, p.paragraph_id) not in done]
-        log_event(out, "comparing", to_do=len(to_do), done=len(done), routes=list(routes))
-        p_states = states_of(reference, to_do, copy=True)
-        del reference
-        gc.collect()  # a model is full of cycles; only its head and states are needed from here
+        to_do = sum((p.lang, p.paragraph_id) not in done for p in passages)
+        log_event(out, "comparing", to_do=to_do, done=len(done), routes=list(routes))
         if to_do:
-            _compare(config, inputs, routes, to_do, p_states, journal)
+            _compare(config, inputs, routes, passages, journal)
         chunks, tokens = collected(passages, routes, journal.entries)
     write_records(out / CHUNKS, chunks)
     subject = config.subject or subject_of(inputs["model"], inputs.get("adapter"), variant)
@@ -76,18 +76,24 @@ def _compare(
     inputs: Inputs,
     routes: tuple[str, ...],
     passages: list[Passage],
-    reference: States,
     journal: Journal,
 ) -> None:
-    weights = states_of(_load_candidate(inputs), passages) if WEIGHTS in routes else None
-    gc.collect()
+    done = {(e["lang"], e["paragraph_id"]) for e in journal.entries}
+    reference = states_of(_reference(inputs), passages)
+    weights = states_of(_candidate(inputs), passages) if WEIGHTS in routes else None
     with (
         _maybe_deployed(config, inputs, routes) as backend,
-        progress("divergence", len(passages), "paragraphs") as tick,
+        progress("divergence", len(passages) - len(done), "paragraphs") as tick,
     ):
-        for index, passage in enumerate(passages):
-            journal.append(compared(passage, index, reference, weights, backend))
-            tick(note=passage.lang)
+        for group in groups_of(passages, reference.head.n_vocab):
+            keys = [(passages[index].lang, passages[index].paragraph_id) for index in group]
+            if done.issuperset(keys):
+                continue  # a group cut short is compared whole, so that its figures come again
+            found = compared(passages, group, reference, weights, backend)
+            for key, entry in zip(keys, found, strict=True):
+                if key not in done:
+                    journal.append(entry)
+                    tick(note=entry["lang"])
 
 
 def _routes(config: DivergenceConfig, variant: Path | None) -> tuple[str, ...]:
@@ -107,25 +113,39 @@ def _routes(config: DivergenceConfig, variant: Path | None) -> tuple[str, ...]:
     return tuple(routes)
 
 
-def _load_reference(inputs: Inputs) -> "TorchModel":
+def _tokenizer(inputs: Inputs) -> "Tokenizer":
+    from seemant.formats.gguf_read import open_gguf
+    from seemant.models.resolve import weights_in
+    from seemant.models.tokenizer import tokenizer_of_folder, tokenizer_of_metadata
+
+    place = weights_in(model_file(inputs["model"]))
+    if place.is_dir():
+        return tokenizer_of_folder(place)
+    return tokenizer_of_metadata(open_gguf(place).metadata, str(place))
+
+
+def _reference(inputs: Inputs) -> "Weights":
     from seemant.models.adapters import check_base
-    from seemant.models.load import load_torch
+    from seemant.probe.changed_weights import with_adapter
+    from seemant.probe.streamed import file_weights
 
     model, adapter = inputs["model"], inputs.get("adapter")
     if adapter:
         check_base(adapter.path, model.path, model.sha256)
-    return load_torch(model_file(model), adapter=adapter.path if adapter else None)
+    weights = file_weights(model_file(model))
+    return with_adapter(weights, adapter.path) if adapter else weights
 
 
-def _load_candidate(inputs: Inputs) -> "TorchModel":
+def _candidate(inputs: Inputs) -> "Weights":
     from seemant.formats.codes import load_codes
-    from seemant.models.load import load_torch
+    from seemant.probe.changed_weights import with_values
+    from seemant.probe.streamed import file_weights
 
     folder = inputs["variant"].path
     if (folder / MODEL_NAME).is_file():
-        return load_torch(folder / MODEL_NAME)
-    codes = load_codes(folder / CODES_NAME)
-    return load_torch(model_file(inputs["model"]), replace=codes)
+        return file_weights(folder / MODEL_NAME)
+    codes = folder / CODES_NAME
+    return with_values(file_weights(model_file(inputs["model"])), load_codes(codes), str(codes))
 
 
 def _maybe_deployed(
@@ -152,7 +172,7 @@ def _maybe_deployed(
 
 STAGE = Stage(
     name="divergence",
-    version=2,
+    version=3,
     config=DivergenceConfig,
     run=run,
     roles={
