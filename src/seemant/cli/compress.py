@@ -11,6 +11,8 @@ from seemant.compress.attribution.lost_first_config import LostFirstConfig
 from seemant.compress.config import CompressConfig
 from seemant.compress.qat.config import QatConfig
 from seemant.compress.reference.config import ReferenceConfig
+from seemant.compress.rotate.config import RotateConfig
+from seemant.compress.vocab.config import TrimConfig
 from seemant.core.config import validate
 from seemant.core.errors import InputError
 from seemant.models.convert.config import ConvertConfig
@@ -180,3 +182,43 @@ def dither(
         A model reference to a GGUF file.
     """
     run_stage("dither", config, {"model": model}, run)
+
+
+def rotate(
+    model: str,
+    *,
+    config: Annotated[RotateConfig, Flat] = RotateConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Turn a model's residual stream: the same function, outliers spread over all channels.
+
+    Example: seemant rotate embedded:smollm2-135m-instruct --out tour/rotated
+
+    Parameters
+    ----------
+    model
+        A model reference to a GGUF file of a Llama, Qwen2 or Qwen3 model.
+    """
+    run_stage("rotate", config, {"model": model}, run)
+
+
+def trim(
+    model: str,
+    paragraphs: str,
+    *,
+    config: Annotated[TrimConfig, Flat] = TrimConfig(),
+    run: Options = DEFAULT,
+) -> None:
+    """Keep only the tokens that a text needs: the rest of the vocabulary's rows leave the file.
+
+    Example: seemant trim runs/compress/0123456789ab my-text.txt --keep Bengaluru बेंगलुरु
+
+    Parameters
+    ----------
+    model
+        A model reference to a GGUF file; a compress artefact's folder, too.
+    paragraphs
+        The text that the model is for: a corpus artefact's folder, a .jsonl file of paragraphs,
+        or plain text.
+    """
+    run_stage("trim", config, {"model": model, "paragraphs": paragraphs}, run)

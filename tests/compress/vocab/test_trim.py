@@ -164,7 +164,7 @@ def test_nats_of_texts_are_those_of_their_tokens() -> None:
         wanted = -rows[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].sum()
         assert found.nats[index] == pytest.approx(wanted.item(), rel=1e-5)
     assert found.n_bytes.tolist() == [len(t.encode()) for t in texts]
-    assert found.over(found).value == 1
+    assert found.over(found).value == 1 and found.over(found).n == found.n_bytes.sum()
     assert found.per_byte().value == pytest.approx(found.nats.sum() / found.n_bytes.sum())
     with pytest.raises(InputError, match="tokens"):
         text_nats(decoder, tokenizer, ["नदी " * 2000])

@@ -43,14 +43,15 @@ def kept_tokens(
     texts: Iterable[str],
     *,
     at_least: int = 1,
+    always: Iterable[str] = (),
     blocks: Iterable[tuple[int, int]] = BLOCKS,
 ) -> Kept:
     """Return what the texts and the model's own workings need.
 
     Kept are: special tokens (without reserved ones that nothing names) and byte tokens; single
     characters of the code point ranges `blocks`, so that a rare word falls apart into letters and
-    not into bytes; tokens that the texts have at least `at_least` times; and every piece on the
-    way to one of these.
+    not into bytes; tokens that the texts have at least `at_least` times; those of the words in
+    `always`, at a text's beginning and after a space; and every piece on the way to one of these.
 
     Raises:
         BadFile: the file has no tokenizer, or none of a known kind.
@@ -77,6 +78,7 @@ def kept_tokens(
         single = (i for i, t in enumerate(tokens) if len(t) == 1)
         add("characters", (i for i in single if any(ord(tokens[i]) in each for each in wanted)))
     add("seen in the text", _seen(tokenizer, texts, at_least))
+    add("asked for", _seen(tokenizer, [f for word in always for f in (word, f" {word}")], 1))
     ordinary = [tokens[i] for i in keep if types[i] not in (UNKNOWN, CONTROL, USER_DEFINED, BYTE)]
     needed = with_pieces(ordinary, rank_of(metadata))
     add("pieces of these", (ids_of[piece] for piece in needed if piece in ids_of))
@@ -102,7 +104,7 @@ def _specials(metadata: Mapping[str, Any], tokens: list[str], types: list[int]) 
 def _seen(tokenizer: Tokenizer, texts: Iterable[str], at_least: int) -> list[int]:
     counts: dict[int, int] = {}
     for text in texts:
-        for token in tokenizer.encode(text):
+        for token in tokenizer.encode(text, False):
             counts[token] = counts.get(token, 0) + 1
     return [token for token, n in counts.items() if n >= at_least]
 

@@ -5,7 +5,7 @@ the probability of the same text, each cut in its own way.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -55,29 +55,31 @@ class TextNats:
         return ratio(self.nats.tolist(), self.n_bytes.tolist(), drawn)
 
     def over(self, other: "TextNats", *, seed: int = 0) -> Interval:
-        """Return this model's nats over another's, of the same texts, paired."""
+        """Return this model's nats over another's, of the same texts, paired; n counts bytes."""
         if not np.array_equal(self.n_bytes, other.n_bytes):
             raise ValueError("not the same texts")
         drawn = draws(len(self.nats), rng(seed, "nats per byte"))
-        return ratio(self.nats.tolist(), other.nats.tolist(), drawn)
+        found = ratio(self.nats.tolist(), other.nats.tolist(), drawn)
+        return replace(found, n=int(self.n_bytes.sum()))
 
 
 @torch.inference_mode()
 def text_nats(decoder: Decoder, tokenizer: Tokenizer, texts: Sequence[str]) -> TextNats:
     """Return the nats of texts, each read by itself from its beginning.
 
-    All tokens count: the first is predicted from BOS, which stands first where the tokenizer has
-    one, whether the model asks for it or not.
+    All tokens count: the first is predicted from BOS, whether the model asks for it or not; where
+    a tokenizer has none (Qwen's) from EOS, which stands between texts.
 
     Raises:
-        InputError: a text of more than 1024 tokens (say, cut it), or no BOS to begin with.
+        InputError: a text of more than 1024 tokens (say, cut it), or neither BOS nor EOS.
     """
-    if tokenizer.bos_id is None:
-        raise InputError("the tokenizer has no BOS to predict a text's first token from")
+    begin = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
+    if begin is None:
+        raise InputError("the tokenizer has neither BOS nor EOS to predict a first token from")
     head = Head.of(decoder)
     nats, sizes, counts = [], [], []
     for text in texts:
-        ids = tokenizer.encode(text, True)
+        ids = [begin, *tokenizer.encode(text, False)]
         if not 1 < len(ids) <= LONGEST:
             raise InputError(
                 f"a text of {len(ids) - 1} tokens: {text[:40]!r}",

@@ -68,7 +68,14 @@ def trimmed_metadata(fields: dict[str, MetaValue], ids: NDArray[np.int64]) -> di
         elif key.endswith(".vocab_size"):
             meta = MetaValue(meta.type, len(ids))
         found[key] = meta
-    return found | {"seemant.vocabulary_trimmed_from": MetaValue("uint32", len(tokens))}
+    name = fields["general.name"].value if "general.name" in fields else "a model"
+    return found | {
+        "general.description": MetaValue(
+            "string",
+            f"Modified from {name} by seemant: {len(ids)} of {len(tokens)} tokens were kept.",
+        ),
+        "seemant.vocabulary_trimmed_from": MetaValue("uint32", len(tokens)),
+    }
 
 
 def new_ids(ids: NDArray[np.int64], n_tokens: int) -> NDArray[np.int64]:
