@@ -25,6 +25,7 @@ benchmarks/.work, so a killed run goes on; a draw needs 1 GB there until it is s
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,17 +58,17 @@ WORK = Path(__file__).parent / ".work" / "calibration_language"
 ALL, RTN, BAR = "hi+kn+en", "rtn", 0.5
 
 
-def main() -> None:
+def main() -> int:
     """Round, score, print the matrix, end with one line of JSON."""
     args = arguments()
     print(machine())
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory(prefix="seemant-bench-") as scratch:
-        ablation(args, Path(scratch) if args.tiny else WORK)
+        return 0 if ablation(args, Path(scratch) if args.tiny else WORK) else 1
 
 
-def ablation(args: argparse.Namespace, work: Path) -> None:
-    """Do all of it; what is kept lies in `work`."""
+def ablation(args: argparse.Namespace, work: Path) -> bool:
+    """Do all of it, say whether the claim holds; what is kept lies in `work`."""
     model = toy(work) if args.tiny else dithered("gemma-3-270m", args.dither)
     text = toy_text() if args.tiny else real_text()
     calibration = write_calibration(text, work / "calibration.jsonl")
@@ -94,16 +95,18 @@ def ablation(args: argparse.Namespace, work: Path) -> None:
     worst = max((max(row["draws"]) for row in halved), default=float("inf"))
     never_above = all(max(row["draws"]) <= 1 for row in judged)
     whole = not args.tiny and set(args.methods) == set(ROUND)
+    holds = whole and worst <= BAR and never_above
     say_claim(
         name="calibration_language",
         value=worst,
         bar=BAR,
-        holds=whole and worst <= BAR and never_above,
+        holds=holds,
         n=min(row["n"] for row in rows),
         peer="rounding to nearest on the same tokens",
         ratio=worst,
         rows=[*rows, *rerun, {"standing of hi+kn+en": standing, "never above RTN": never_above}],
     )
+    return holds
 
 
 @dataclass(slots=True, eq=False)
@@ -295,4 +298,4 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -192,7 +192,7 @@ def compared(
 def reference_input(settings: Mapping[str, Any], args: argparse.Namespace) -> Input:
     """Return the reference model: dithered, or the fp student."""
     if "model" not in settings:
-        return student(STORE, args.threads)
+        return student(STORE)
     return dithered(settings["model"], settings["seed"])
 
 

@@ -16,11 +16,11 @@ Peers: llm-compressor (GPTQ, AWQ) and GPTQModel (GPTQ), each in its own venv, 4 
 says why.
 
 Bars: RTN <= 20 s, GPTQ and AWQ <= 300 s, the peak of resident memory <= 1.5 GB in each. `value` is
-the worst share of its bar. The last line is one JSON object.
+the worst share of its bar. About 10 minutes for ours, and up to --limit (900 s) for each of the
+peers' three runs. The last line is one JSON object.
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from claim import machine, say_claim
-from peers.quantisers import PEERS, Unavailable, python_of
+from peers.quantisers import PEERS, Unavailable, answer_of
 from peers.venv import cache
 
 SECONDS = {"rtn": 20.0, "gptq": 300.0, "awq": 300.0}
@@ -56,14 +56,13 @@ def main() -> int:
     work |= {"folder": str(model / "hf")}
     rows = []
     for method in args.methods:
-        rows.append(
-            row_of("seemant", method, run(sys.executable, "quantise_ours.py", work, method))
-        )
+        rows.append(row_of("seemant", method, run("quantise_ours.py", work, method)))
         print(line(rows[-1]), flush=True)
     for peer in () if args.no_peers else PEERS:
         for method in peer.methods:
             if method in args.methods:
-                rows.append(row_of(peer.name, method, of_peer(peer.name, work, method, args.limit)))
+                seen = run("quantise_peer.py", work, method, peer=peer.name, limit=args.limit)
+                rows.append(row_of(peer.name, method, seen))
                 print(line(rows[-1]), flush=True)
     ours = [row for row in rows if row["who"] == "seemant"]
     shares = [row.get("share", float("inf")) for row in ours]
@@ -94,28 +93,21 @@ def made_model(layers: int, vocab: int) -> Path:
 
 
 def run(
-    python: str, script: str, work: dict[str, Any], method: str, limit: float | None = None
+    script: str,
+    work: dict[str, Any],
+    method: str,
+    *,
+    peer: str | None = None,
+    limit: float | None = None,
 ) -> dict[str, Any]:
     """Return what a worker answered: seconds and peak, or why there are none."""
-    words = [python, str(HERE / "peers" / script), json.dumps(work | {"method": method})]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return {"failure": f"not done after {limit:.0f} s"}
-    if done.returncode:
-        tail = [each for each in done.stderr.strip().splitlines() if each.strip()]
-        return {"failure": f"exit {done.returncode}: {tail[-1][:200] if tail else ''}"}
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return answer
-
-
-def of_peer(name: str, work: dict[str, Any], method: str, limit: float) -> dict[str, Any]:
-    """Return `run` of a peer, or why it is not there."""
-    try:
-        python = python_of(name)
+        answer = answer_of(script, work | {"method": method}, peer=peer, limit=limit)
     except Unavailable as error:
         return {"failure": str(error)}
-    return run(str(python), "quantise_peer.py", work | {"peer": name}, method, limit)
+    if peer and answer["on_grid"] != answer["matrices"]:
+        return {"failure": f"rounded {answer['on_grid']} matrices of {answer['matrices']}"}
+    return answer
 
 
 def row_of(who: str, method: str, answer: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers.quantisers import PEERS, Unavailable, python_of
+from numpy.typing import NDArray
+from peers.quantisers import PEERS, Unavailable, answer_of
 
 from compression.references import weights
 from compression.scoring import reference_of
@@ -28,7 +28,6 @@ from seemant.models.expand import expand
 from seemant.models.names import Family, to_gguf, values_to_gguf
 from seemant.models.tokenizer import tokenizer_of_metadata
 
-WORKER = Path(__file__).parent.parent / "peers" / "quantise_peer.py"
 LANGUAGES: tuple[Lang, ...] = ("hi", "en")
 
 
@@ -111,16 +110,8 @@ def peer_values(
     from safetensors.numpy import load_file
 
     values = work / f"{name}-{method}.safetensors"
-    words = [str(python_of(name)), str(WORKER)]
-    words.append(json.dumps({**spec, "peer": name, "method": method, "values": str(values)}))
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"not done after {limit:.0f} s") from error
-    if done.returncode:
-        said = [each for each in done.stderr.strip().splitlines() if each.strip()]
-        raise Unavailable(f"exit {done.returncode}: {said[-1][:200] if said else ''}")
-    facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    asked = {**spec, "method": method, "values": str(values)}
+    facts = answer_of("quantise_peer.py", asked, peer=name, limit=limit)
     shape = decoder.shape
     family = Family(shape.family, shape.heads, shape.kv_heads)
     found: dict[str, Values] = {}
@@ -131,12 +122,25 @@ def peer_values(
     changed = [n for n, w in found.items() if np.ndim(w) == 2]
     if len(changed) != 7 * shape.layers:
         raise Unavailable(f"gave {len(changed)} matrices of {7 * shape.layers}")
-    if method != "awq":  # whose scales are folded into neighbours
-        for gguf in changed:
-            w, before = np.asarray(found[gguf]), matrix(decoder, gguf)
-            if np.linalg.norm(w - before) > 0.5 * np.linalg.norm(before):
-                raise Unavailable(f"gave other weights for {gguf}")
+    shifts = []
+    for gguf in changed:
+        w, before = np.asarray(found[gguf]), matrix(decoder, gguf)
+        moved = float(np.linalg.norm(w - before) / np.linalg.norm(before))
+        if not moved > 1e-3 or levels(w) > 16:
+            raise Unavailable(f"did not quantise {gguf}: {levels(w)} values a group, {moved:.1e}")
+        if method != "awq" and moved > 0.5:  # awq folds scales into neighbours
+            raise Unavailable(f"gave other weights for {gguf}")
+        shifts.append(abs(float(np.mean(w - before))) / float(np.std(w - before)))
+    if np.median(shifts) > 0.5:
+        raise Unavailable("all its weights are shifted: zero points were misread")
     return facts, found
+
+
+def levels(w: NDArray[np.float32], group: int = 32) -> int:
+    """Return how many values the weights (R, C) of a group take at most: 16 on a grid of 4 bits."""
+    ordered = np.sort(w.reshape(-1, group), axis=1)
+    steps = np.diff(ordered, axis=1) > 1e-5 * np.abs(ordered).max(1, keepdims=True)
+    return int(steps.sum(1).max()) + 1
 
 
 def write_rows(model: Input, calibration: Path, args: argparse.Namespace, work: Path) -> Path:

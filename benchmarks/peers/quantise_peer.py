@@ -4,7 +4,9 @@
 
 folder: the model. threads, tokens: of calibration, in ids drawn from a seed; or rows: a JSON file
 of ids. values: where the dequantised weights go, a safetensors file; without it the peer saves its
-own folder. Says seconds and memory. Nothing of seemant is imported: this runs in the peer's venv.
+own folder. Says seconds and memory, and how many of the blocks' matrices lie on a grid afterwards:
+a peer that silently rounds nothing is no peer. Nothing of seemant is imported: this runs in the
+peer's venv. Start it in a scratch folder: GPTQModel leaves a log where it is started.
 
 Two things keep peers from running without a GPU, and are mended here: llm-compressor's AWQ pins
 memory for a copy that never comes, GPTQModel imports torchvision for models that nobody asked for.
@@ -37,14 +39,20 @@ def main() -> None:
 
     torch.set_num_threads(spec["threads"])
     torch.Tensor.pin_memory = lambda self, *_: self  # type: ignore[method-assign]
+    if spec["peer"] == "gptqmodel":
+        _compile()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="seemant-bench-") as folder:
         run = {"llm-compressor": llm_compressor, "gptqmodel": gptqmodel, "auto-round": auto_round}
         model = run[spec["peer"]](spec, None if spec.get("values") else folder)
-        seconds = time.perf_counter() - start
-    if spec.get("values"):
-        save(model, spec["values"])
-    answer = json.dumps({"seconds": round(seconds, 2), **memory()})
+        facts = {"seconds": round(time.perf_counter() - start, 2), **memory()}
+        if spec.get("values"):
+            values = dict(_values(model))
+            save(values, spec["values"])
+            good = {name: _on_grid(w) for name, w in values.items() if w.ndim == 2}
+        else:
+            good = _packed(folder)
+    answer = json.dumps(facts | {"matrices": len(good), "on_grid": sum(good.values())})
     os.write(out, (answer + "\n").encode())
 
 
@@ -87,7 +95,10 @@ def gptqmodel(spec: dict[str, Any], out: str | None) -> Any:
     _without_torchvision()
     from gptqmodel import GPTQModel, QuantizeConfig
 
-    config = QuantizeConfig(bits=BITS, group_size=GROUP, sym=True, desc_act=False, device="cpu")
+    apart = {} if out else {"offload_to_disk": False}  # then its values are there afterwards
+    config = QuantizeConfig(
+        bits=BITS, group_size=GROUP, sym=True, desc_act=False, device="cpu", **apart
+    )
     model = GPTQModel.load(spec["folder"], config)
     rows = _rows(spec, model.config.vocab_size)
     data = [{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows]
@@ -129,18 +140,42 @@ def auto_round(spec: dict[str, Any], out: str | None) -> Any:
     return model
 
 
-def save(model: Any, to: str) -> None:
+def save(values: dict[str, Any], to: str) -> None:
     """Write the blocks' tensors as the peer multiplies by them, by their Hugging Face names."""
     from safetensors.torch import save_file
 
-    save_file(dict(_values(model)), to)
+    save_file(values, to)
+
+
+def _packed(folder: str) -> dict[str, bool]:
+    """Return the blocks' matrices in a saved folder, and whether they lie there as packed codes."""
+    from safetensors import safe_open
+
+    found = {}
+    for path in Path(folder).glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118 (it is no mapping)
+                codes = name.endswith((".qweight", ".weight_packed"))
+                plain = name.endswith(".weight") and len(file.get_slice(name).get_shape()) == 2
+                if ".layers." in name and (codes or plain):
+                    found[name] = codes
+    return found
+
+
+def _on_grid(w: Any) -> bool:
+    """Return whether no group of a matrix (R, C) takes more than 16 values: it was rounded."""
+    ordered = w.reshape(-1, GROUP).sort(1).values
+    steps = ordered.diff(dim=1) > 1e-5 * ordered.abs().amax(1, keepdim=True)
+    return int(steps.sum(1).max()) < 1 << BITS
 
 
 def _values(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the blocks' tensors, float32."""
     for name, module in model.named_modules():
         if ".layers." not in name:
             continue
         if hasattr(module, "dequantize_weight"):  # gptqmodel: (inputs, outputs)
+            _true_zeros(module)
             yield f"{name}.weight", module.dequantize_weight().detach().float().T.contiguous()
         elif hasattr(module, "quantization_scheme"):  # llm-compressor: rounded as it multiplies
             from compressed_tensors.quantization.lifecycle.forward import fake_quantize
@@ -151,6 +186,14 @@ def _values(model: Any) -> Iterator[tuple[str, Any]]:
             yield f"{name}.weight", w.float().contiguous()
         elif getattr(module, "weight", None) is not None:  # auto-round's values, and norms
             yield f"{name}.weight", module.weight.detach().float().contiguous()
+
+
+def _true_zeros(module: Any) -> None:
+    """Undo GPTQModel's packing for export, which stores zero points less one."""
+    from gptqmodel.utils.model import convert_gptq_v1_to_v2_format_module
+
+    if module.qzero_format() == 1:
+        convert_gptq_v1_to_v2_format_module(module, bits=BITS, pack_dtype=module.pack_dtype)
 
 
 def _rows(spec: dict[str, Any], n_vocab: int) -> list[list[int]]:
@@ -172,7 +215,17 @@ def _tokenizer() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=empty, unk_token="?", pad_token="?")
 
 
+def _compile() -> None:
+    """Let GPTQModel compile what it packs with, once for all runs: no part of quantising."""
+    _without_torchvision()
+    from gptqmodel.utils.cpp import load_pack_block_extension
+
+    load_pack_block_extension()
+
+
 def _without_torchvision() -> None:
+    if "torchvision" in sys.modules:
+        return
     import transformers
     from transformers import AutoModelForCausalLM
 

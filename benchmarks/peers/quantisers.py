@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peers.venv import cache
 
@@ -31,6 +34,7 @@ PEERS = (
         (
             (_TORCH, "setuptools<83", "wheel"),
             (_TORCH, "gptqmodel==7.0.0", "transformers==5.4.0", "--no-build-isolation"),
+            ("requests==2.34.2",),  # it imports it and does not ask for it
         ),
         ("gptq",),
     ),
@@ -38,8 +42,51 @@ PEERS = (
 )
 
 
+HERE = Path(__file__).parent
+
+
 class Unavailable(Exception):
-    """A peer that cannot be installed here; says why."""
+    """A peer that cannot be installed here, fails, or takes too long; says why."""
+
+
+def answer_of(
+    script: str, spec: dict[str, Any], *, peer: str | None = None, limit: float | None = None
+) -> dict[str, Any]:
+    """Return the JSON object that a worker of this folder ends with; None: it is not a peer's.
+
+    It runs in a scratch folder, TMPDIR too: peers leave logs and offloaded weights behind.
+
+    Raises:
+        Unavailable: the peer cannot be installed, the worker fails, or is not done after `limit` s.
+    """
+    python = python_of(peer) if peer else Path(sys.executable)
+    built = python.parent.parent / "built"  # what GPTQModel compiles when it first runs
+    for lock in built.rglob("lock"):
+        lock.unlink()  # of a run that was killed: the next one would wait for ever
+    words = [str(python), str(HERE / script), json.dumps(spec | ({"peer": peer} if peer else {}))]
+    with tempfile.TemporaryDirectory(prefix="seemant-bench-") as scratch:
+        worker = subprocess.Popen(
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=scratch,
+            env=os.environ | {"TMPDIR": scratch, "GPTQMODEL_EXT_BUILD": str(built)},
+            start_new_session=True,
+        )
+        try:
+            said, complained = worker.communicate(timeout=limit)
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"not done after {limit:.0f} s") from error
+        finally:
+            if worker.poll() is None:
+                os.killpg(worker.pid, signal.SIGKILL)  # with the processes that it started
+                worker.communicate()
+    if worker.returncode:
+        lines = [each for each in complained.strip().splitlines() if each.strip()]
+        raise Unavailable(f"exit {worker.returncode}: {lines[-1][:200] if lines else ''}")
+    answer: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+    return answer
 
 
 def python_of(name: str) -> Path:
