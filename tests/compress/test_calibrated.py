@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ import pytest
 
 from seemant.compress.calibrate import state
 from seemant.compress.config import CompressConfig
+from seemant.compress.kept import KeptRounding
+from seemant.compress.plan import OUTER
 from seemant.compress.run import STAGE
+from seemant.compress.verify import VariantMismatch
 from seemant.core.errors import BadConfig, BadFile, WorldError
 from seemant.core.records import Paragraph
 from seemant.core.stage import Done, execute, file_input
@@ -116,6 +119,25 @@ def test_awq_s_folds_change_nothing_but_the_rounding(run: Run, model: Path, tmp_
     assert set(changed) <= {n for n in norms if n.startswith("blk.")}
 
 
+def test_a_norm_that_awq_changed_must_be_the_changed_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norm, real = "blk.1.ffn_norm.weight", KeptRounding.rows
+
+    def forgetful(self: KeptRounding, name: str) -> Iterator[np.ndarray]:
+        yield from self.rest.rows(name) if name == norm else real(self, name)
+
+    settings = {"prepare": "awq", "bits": 3, "fit": "mse"}
+    done = run(**settings, store="whole")
+    changed = open_gguf(done.path / "model.gguf").dequantize(norm)
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptRounding, "rows", forgetful)
+        with pytest.raises(VariantMismatch, match=f"{norm} was kept with other values"):
+            run(**settings)
+    again = run(**settings)
+    np.testing.assert_array_equal(open_gguf(again.path / "model.gguf").dequantize(norm), changed)
+
+
 def test_formats_of_single_tensors_go_before_those_of_kinds(run: Run) -> None:
     formats = ("ffn_down=q5_0", "blk.0.ffn_down.weight=q8_0", "token_embd=f16")
     done = run(method="gptq", formats=formats)
@@ -131,6 +153,28 @@ def test_codes_that_no_file_holds_are_calibrated_too(run: Run) -> None:
     done = run(method="gptq", bits=8, symmetric=False)
     assert not (done.path / "model.gguf").exists()
     assert "blk.0.attn_q.weight" in load_codes(done.path / "codes.safetensors")
+
+
+def test_gptq_chooses_the_heads_integers_too_unless_told_otherwise(run: Run) -> None:
+    told = json.loads((run(method="gptq").path / "variant.json").read_text())
+    assert told["embedding_method"] == "gptq"
+    assert "layer_error" in told["tensors"]["output.weight"]["notes"]
+    plain = run(method="gptq", embedding_method="rtn")
+    told = json.loads((plain.path / "variant.json").read_text())
+    assert told["embedding_method"] == "rtn"
+    assert "layer_error" not in told["tensors"]["output.weight"].get("notes", {})
+    half = run(method="gptq", embedding_format="f16")
+    assert json.loads((half.path / "variant.json").read_text())["embedding_method"] == "rtn"
+
+
+def test_an_embedding_rounded_to_nearest_keeps_its_largest_weights_whatever_the_fit(
+    run: Run,
+) -> None:
+    files = [open_gguf(run(fit=fit).path / "model.gguf") for fit in ("minmax", "mse")]
+    outer = [[f.tensors[n].raw().tobytes() for n in OUTER if n in f.tensors] for f in files]
+    inner = [f.tensors["blk.0.attn_q.weight"].raw().tobytes() for f in files]
+    assert outer[0] == outer[1]
+    assert inner[0] != inner[1]
 
 
 def test_the_head_can_be_calibrated(run: Run) -> None:
@@ -275,6 +319,11 @@ def test_a_search_keeps_the_budget_and_says_what_it_found(run: Run) -> None:
     assert variant["file_bytes"] <= budget
     assert variant["search"]["asked"]["budget"] == str(budget)
     assert set(variant["search"]["groups"].values()) == {"q8_0", "q4_0"}
+    kinds = {t["format"] for n, t in variant["tensors"].items() if n.startswith("blk.")}
+    assert variant["format"] == ("mixed" if len(kinds) > 1 else kinds.pop())
+    outer = [variant["tensors"][f"{n}.weight"]["format"] for n in ("token_embd", "output")]
+    assert variant["embedding"] == ", head ".join(dict.fromkeys(outer))
+    assert variant["name"] == f"gptq-mixed-{budget}"
     assert not list(done.path.glob(".search.jsonl"))
     with pytest.raises(BadConfig, match="no file of this model is as small as"):
         run(budget="20KB", **settings)

@@ -12,7 +12,7 @@ from seemant.core.stage import Done, Input
 from seemant.report.config import ReportConfig
 from seemant.report.nodes import Node, read_nodes
 from seemant.report.sections.behaviour import behaviour
-from seemant.report.sections.compression import compression
+from seemant.report.sections.compression import _how, compression
 from seemant.report.sections.distillation import distillation
 from seemant.report.sections.frontier import frontier
 from seemant.report.sections.losses import losses
@@ -204,3 +204,10 @@ def test_evidence_holds_the_choice_accuracy_and_intervals(study: dict[str, Input
     assert "Right choice, Hindi" in html and "sharper or damaged models" in html
     decoding = html.split("<dt>Decoding</dt>")[1].split("</dd>")[0]
     assert 'class="ci"' in decoding
+
+
+def test_a_searched_variant_is_not_described_by_one_grid() -> None:
+    facts = {"method": "gptq", "format": "mixed", "bits": 4.37, "group": "mixed"}
+    said = _how(facts | {"symmetric": None, "formats": ["a=q4_0"] * 16, "embedding": "q8_0"})
+    assert "formats chosen matrix by matrix, codes of 4.37 bits in the mean" in said
+    assert "symmetric" not in said and "groups of" not in said and "q8_0" in said

@@ -65,14 +65,14 @@ def test_the_compression_preset_holds_every_method_once() -> None:
     made = configs(study, "compress")
     assert {each["method"] for each in made.values()} == set(METHODS)
     wanted: dict[str, set[Any]] = {
-        "order": {"act", "groups"},
+        "order": {"act", "natural"},
         "prepare": {"awq"},
         "fit": {"mse", "hqq"},
         "bits": {8, 5, 4, 3},
         "group": {None},
         "symmetric": {False},
         "embedding_bits": {4, 5},
-        "embedding_method": {"gptq"},
+        "embedding_method": {"gptq", "rtn"},
         "format": {"q3_k"},
         "sparsity": {"2:4"},
         "search": {True},

@@ -38,6 +38,7 @@ from seemant.core.progress import progress
 from seemant.core.stage import Input
 from seemant.formats.tensor_format import value_format
 from seemant.models.tokenizer import tokenizer_of_metadata
+from seemant.train.memory.worker import give_back_heap
 
 ROUNDED, STREAM = ".rounded", "stream"  # the second inside the first: they go together
 SAMPLE_TOKENS = 2048  # that AWQ's candidates are verified on, all languages together
@@ -93,8 +94,9 @@ def round_calibrated(
         for work in stream.layers():
             _round_layer(work, config, stream, plan, kept)
             work.advance()
+            give_back_heap()
             tick()
-    if method_of(config.embedding_method).needs != "weights":
+    if method_of(config.outer_method).needs != "weights":
         _round_outer(config, stream, plan, kept)
     facts = {
         "label": calibration.label,
@@ -136,22 +138,28 @@ def _round_layer(
                 work.replace(name, values)
         before = folded
     method = method_of(config.method)
+    if method.needs == "weights":
+        hessians.clear()
     for name, weight in to_round.items():
         format = plan[name].format
         if format is None:
             continue
-        hessian = hessians[SITE_OF[plan[name].kind]]
+        hessian = hessians.get(SITE_OF[plan[name].kind])
         matrix = Matrix(
             name,
             weight.numpy(),
             format,
             config.fit,
             hessian=hessian if method.needs == "hessian" else None,
-            importance=hessian.diagonal().numpy().copy() if method.needs == "diagonal" else None,
+            importance=_diagonal(hessian) if method.needs == "diagonal" else None,
         )
         found = method.run(matrix, config.method_config)
         kept.add(name, [(before[name].numpy(), found)], matrix.notes)
         work.replace(name, value_format(*found))
+
+
+def _diagonal(hessian: torch.Tensor | None) -> NDArray[np.float32] | None:
+    return None if hessian is None else hessian.diagonal().numpy().copy()
 
 
 def _awq(
@@ -164,7 +172,6 @@ def _awq(
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Return a block's tensors as they are to be rounded, as they are folded, and its Hessians."""
     from seemant.compress.awq.config import AwqConfig
-    from seemant.compress.awq.fold import folded_hessian
     from seemant.compress.awq.moments import SiteMoments
     from seemant.compress.awq.parts import block_parts
     from seemant.compress.awq.prepare import prepare_block
@@ -184,12 +191,9 @@ def _awq(
             weighed=config.method in WEIGHED,
             clip=method_of(config.method).needs != "hessian",
         ),
+        keep_moments=False,
     )
-    scaled = {
-        site: folded_hessian(h, result.scales[site]) if site in result.scales else h
-        for site, h in hessians.items()
-    }
-    return result.to_round(), result.weights, scaled
+    return result.to_round(), result.weights, hessians
 
 
 def _round_outer(
@@ -208,19 +212,19 @@ def _round_outer(
         return
     gain = stream.tensors.whole("blk.0.attn_norm.weight") if tied else None
     hessian = tied_hessian(mixed(stream.final()), config.embedding_share if tied else 0.0, gain)
-    format, method = plan[name].format, method_of(config.embedding_method)
+    format, method = plan[name].format, method_of(config.outer_method)
     assert format is not None
     if format.container is None:
         raise BadConfig(
-            f"{config.embedding_method} on {name} needs a format that a file holds",
+            f"{config.outer_method} on {name} needs a format that a file holds",
             where="embedding_format",
             fix="use q8_0, q6_k, q5_0 or q4_0, or embedding_method rtn",
         )
-    notes: dict[str, float] = {}
+    importance, notes = hessian.diagonal().numpy().copy(), dict[str, float]()
 
     def pieces() -> Iterator[tuple[NDArray[np.float32], Quantised]]:
         for w in _large_slices(stream, name):
-            matrix = Matrix(name, w, format, config.fit, hessian, hessian.diagonal().numpy().copy())
+            matrix = Matrix(name, w, format, config.outer_fit, hessian, importance)
             yield w, method.run(matrix, config.method_config)
             for key, value in matrix.notes.items():
                 share = 1.0 if key in SUMMED else len(w) / stream.tensors.sizes[name][0]

@@ -1,12 +1,13 @@
 """The settings of the stage "compress"."""
 
+from collections.abc import Callable
 from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from seemant.compress.methods.config import MethodConfig, Order
 from seemant.compress.methods.registry import method_of
-from seemant.compress.search.groups import MENU
+from seemant.compress.search.groups import EMBEDDING, HEAD, MENU
 from seemant.core.config import Config
 from seemant.core.errors import BadConfig
 from seemant.core.records import LANGUAGES, Lang
@@ -43,9 +44,9 @@ class CompressConfig(Config):
     embedding_format: str = ""
     """a format by name for the embedding and the head, in place of embedding_bits"""
 
-    embedding_method: str = "rtn"
-    """how the embedding's and the head's integers are chosen; a tied one is read twice, so
-    error feedback for the head alone harms it (docs/methods/gptq.md)"""
+    embedding_method: str = ""
+    """how the embedding's and the head's integers are chosen; none: gptq with method gptq (a tied
+    one by both its roles, docs/methods/gptq.md), else rtn"""
 
     formats: tuple[str, ...] = ()
     """formats of tensors or kinds, over the above: ffn_down=q5_0, blk.0.attn_v.weight=q8_0"""
@@ -75,13 +76,15 @@ class CompressConfig(Config):
     """random mixes measured to learn how damages add; below 3: none"""
 
     fit: Search = "minmax"
-    """how a group's scale is found: minmax, mse (searched), hqq (half-quadratic)"""
+    """how a group's scale is found: minmax, mse (searched), hqq (half-quadratic); an embedding that
+    is rounded to nearest keeps minmax, whose largest weights are exact"""
 
     prepare: Prepare | None = None
     """what is done to a block before rounding: awq (scales folded into the neighbours, clipping)"""
 
-    order: Order = "natural"
-    """columns' order in GPTQ: natural, act (largest input first), groups"""
+    order: Order | None = None
+    """columns' order in GPTQ: groups (of largest input first), act (columns so), natural (as
+    stored); none: the method's own, groups for gptq and natural for sparsegpt"""
 
     damp: float = Field(default=0.01, ge=0, le=1)
     """added to the Hessian's diagonal, a share of its mean"""
@@ -89,12 +92,12 @@ class CompressConfig(Config):
     sparsity: str = "unstructured:0.5"
     """what pruning removes: unstructured:SHARE, or N:M such as 2:4"""
 
-    embedding_share: float = Field(default=0.5, ge=0, le=1)
+    embedding_share: float = Field(default=0.1, ge=0, le=1)
     """of a tied embedding's error, the share that counts as a table's and not as the head's"""
 
     languages: tuple[Lang, ...] = LANGUAGES
-    """languages that the calibration text must hold, in equal parts; one that is left out comes
-    out worse than uncalibrated"""
+    """languages that the calibration text must hold, in equal parts; one that is left out
+    loses several times as much"""
 
     calibration_tokens: PositiveInt = 8192
     """tokens of calibration text a language"""
@@ -132,6 +135,23 @@ class CompressConfig(Config):
         return format_for(Grid(self.embedding_bits, BLOCK, symmetric=True))
 
     @property
+    def outer_method(self) -> str:
+        """How the embedding's and the head's integers are chosen."""
+        if self.embedding_method:
+            return self.embedding_method
+        stored = self.outer_format.container is not None and not self.outer_format.is_float
+        return "gptq" if self.method == "gptq" and stored else "rtn"
+
+    @property
+    def outer_fit(self) -> Search:
+        """How the embedding's and the head's scales are found.
+
+        A small model's head reads a massive channel: to trade its largest weights for a smaller
+        mean error doubled an 8-bit embedding's divergence in Hindi and Kannada.
+        """
+        return "minmax" if self.outer_method == "rtn" else self.fit
+
+    @property
     def own_formats(self) -> dict[str, Format]:
         """The formats of single tensors and kinds."""
         pairs = (each.partition("=") for each in self.formats)
@@ -145,7 +165,7 @@ class CompressConfig(Config):
     @property
     def calibrated(self) -> bool:
         """Whether calibration text is needed."""
-        methods = (self.method, self.embedding_method)
+        methods = (self.method, self.outer_method)
         return self.prepare is not None or any(method_of(m).needs != "weights" for m in methods)
 
     @property
@@ -162,10 +182,37 @@ class CompressConfig(Config):
         head = "" if self.method_name == "rtn" else f"{self.method_name}-"
         if self.method in PRUNING:
             head += self.sparsity.replace(":", "of" if self.sparsity[0].isdigit() else "") + "-"
-        own = "-mixed" if self.formats or self.search else ""
+        if self.search:
+            asked = self.budget.replace(" ", "") or str(self.divergence or "")
+            return f"{head}mixed{asked and '-'}{asked}"
+        own = "-mixed" if self.formats else ""
         outer = grid_name(self.outer_format)
         tail = "" if outer == "q8_0" else f"-e{_short(self.outer_format)}"
         return f"{head}{_format_name(self.block_format)}{own}{tail}"
+
+    @field_validator("method", "embedding_method")
+    @classmethod
+    def _is_a_method(cls, name: str) -> str:
+        return _known(method_of, name) if name else name
+
+    @field_validator("format", "embedding_format")
+    @classmethod
+    def _is_a_format(cls, name: str) -> str:
+        return _known(format_of, name) if name else name
+
+    @field_validator("menu")
+    @classmethod
+    def _are_formats(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_known(format_of, name) for name in names)
+
+    @field_validator("formats")
+    @classmethod
+    def _are_pairs(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        for each in pairs:
+            if "=" not in each:
+                raise ValueError(f"{each!r} is not TENSOR=FORMAT, such as ffn_down=q5_0")
+            _known(format_of, each.partition("=")[2])
+        return pairs
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
@@ -176,20 +223,35 @@ class CompressConfig(Config):
         if self.search and self.formats:
             raise ValueError("a search chooses the formats: give `formats` or `search`, not both")
         try:
-            for name in (self.method, self.embedding_method):
-                method_of(name)
-            for each in self.formats:
-                if "=" not in each:
-                    raise BadConfig(f"{each!r} is not TENSOR=FORMAT")
-            for each in self.menu:
-                format_of(each)
-            _ = self.method_config, self.block_format, self.outer_format, self.own_formats
+            _ = self.method_config, self.block_format, self.outer_format
+            if not self.search:  # which names its formats later: `plan` looks at its menu
+                check_fit(self, self.block_format, "")
+                check_fit(self, self.outer_format, EMBEDDING)
+            for name, wanted in self.own_formats.items():
+                check_fit(self, wanted, name)
         except BadConfig as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(_in_one_line(error)) from error
         return self
 
 
 PRUNING = ("magnitude", "wanda", "sparsegpt")
+
+
+def check_fit(config: CompressConfig, format: Format, tensor: str) -> None:
+    """Check that the scales of a tensor (a name or a kind; "": the blocks') can be found as asked.
+
+    Raises:
+        BadConfig: HQQ of a k-quant.
+    """
+    outer = tensor.removesuffix(".weight") in (EMBEDDING, HEAD)
+    method = config.outer_method if outer else config.method
+    fit = config.outer_fit if outer else config.fit
+    if fit == "hqq" and format.is_k and method != "imatrix":  # which searches by itself
+        raise BadConfig(
+            f"hqq finds no scales for {format.name}: its groups share a super-block",
+            where="fit",
+            fix="use fit mse, or a format without super-blocks such as q4_1",
+        )
 
 
 def grid_name(format: Format) -> str:
@@ -215,3 +277,20 @@ def _short(format: Format) -> str:
     grid = format.grid
     plain = grid.symmetric and grid.group == BLOCK and not format.is_k
     return str(grid.bits) if plain else format.name
+
+
+def _known(find: Callable[[str], object], name: str) -> str:
+    """Return a name that `find` knows.
+
+    Raises:
+        ValueError: it does not; for pydantic, which adds the key.
+    """
+    try:
+        find(name)
+    except BadConfig as error:
+        raise ValueError(_in_one_line(error)) from error
+    return name
+
+
+def _in_one_line(error: BadConfig) -> str:
+    return "; ".join(part for part in (error.what, error.fix) if part)

@@ -1,6 +1,7 @@
 """variant.json: what a variant is, in exact terms, for every room that reads it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from seemant.compress.source import Source
 from seemant.core.hashing import json_sha256
 from seemant.core.stage import Inputs
 from seemant.formats.packing import BLOCK
+from seemant.formats.tensor_format import Format
+
+MIXED = "mixed"  # what is said where a variant's matrices do not share something
 
 
 def variant(
@@ -31,6 +35,10 @@ def variant(
 ) -> dict[str, Any]:
     """Return the content of variant.json.
 
+    format, bits, group, symmetric, container: of the blocks' matrices that no entry of `formats`
+        names; of all of them where each is named, as after a search. Where they differ: "mixed",
+        the mean bits of a code, and "mixed" or None for what they do not share.
+    embedding, embedding_bits: of the embedding, and of an untied head beside it if that differs.
     simulated: the file is larger than its bits (3 bits in a 4-bit layout), or no file can hold it.
     on_reference_grid: most block weights meet the base file's own grid again, so that their
         small error is an artefact of the base; `embedding_on_reference_grid` says so of the
@@ -42,7 +50,6 @@ def variant(
     bits_per_weight_ideal: of codes and scales alone, as if a layout of that width existed.
     """
     adapter = inputs.get("adapter")
-    block = config.block_format
     tensors = {n: _entry(n, plan[n], accounts[n], source) for n in plan if plan[n].format}
     hashes = {name: entry["integers_sha256"] for name, entry in tensors.items()}
     n_weights = sum(account.n_weights for account in accounts.values())
@@ -52,21 +59,16 @@ def variant(
         "name": config.variant_name,
         "subject": subject,
         "method": config.method_name,
-        "format": block.name,
         "formats": list(config.formats),
-        "bits": block.grid.bits,
-        "group": block.grid.group or "channel",
-        "symmetric": block.grid.symmetric,
+        **_of_blocks(config, plan, accounts),
         "sparsity": config.sparsity if config.method in PRUNING else None,
-        "embedding": grid_name(config.outer_format),
-        "embedding_bits": config.outer_format.grid.bits,
-        "embedding_method": config.embedding_method,
-        "container": block.container,
+        **_of_outer(plan),
+        "embedding_method": config.outer_method,
         "simulated": any(p.format is not None and p.format.simulated for p in plan.values()),
         "torch_only": is_torch_only(plan),
         "on_reference_grid": _mostly_on_grid(tensors, accounts, outer=False),
         "embedding_on_reference_grid": _mostly_on_grid(tensors, accounts, outer=True),
-        "nested_in_reference_grid": _mostly_nested(config, tensors, accounts),
+        "nested_in_reference_grid": _mostly_nested(plan, tensors, accounts),
         "reference": which(source.file).kind + (" + adapter, merged in fp32" if adapter else ""),
         "file": written.name,
         "file_bytes": file_bytes,
@@ -80,6 +82,44 @@ def variant(
         "licence": licence_of(source.file),
         "tensors": tensors,
     }
+
+
+def _of_blocks(
+    config: CompressConfig,
+    plan: Mapping[str, TensorPlan],
+    accounts: Mapping[str, TensorFacts],
+) -> dict[str, Any]:
+    """Return what is said of the blocks' grids in one word each."""
+    blocks = {name: fate for name, fate in plan.items() if fate.format and name not in OUTER}
+    own = config.own_formats
+    unnamed = [n for n, fate in blocks.items() if n not in own and fate.kind not in own]
+    weights: Counter[Format] = Counter()
+    for name in unnamed or blocks:
+        fate = blocks[name].format
+        assert fate is not None
+        weights[fate] += accounts[name].n_weights
+    formats = list(weights) or [config.block_format]
+    total = weights.total()
+    mean = sum(n * each.grid.bits for each, n in weights.items()) / total if total else 0.0
+    return {
+        "format": _shared([each.name for each in formats], MIXED),
+        "bits": _shared([each.grid.bits for each in formats], round(mean, 3)),
+        "group": _shared([each.grid.group or "channel" for each in formats], MIXED),
+        "symmetric": _shared([each.grid.symmetric for each in formats], None),
+        "container": _shared([each.container for each in formats], MIXED),
+    }
+
+
+def _shared(values: Sequence[Any], otherwise: Any) -> Any:
+    return values[0] if len(set(values)) == 1 else otherwise
+
+
+def _of_outer(plan: Mapping[str, TensorPlan]) -> dict[str, Any]:
+    """Return what is said of the embedding and the head."""
+    formats = [plan[name].format for name in OUTER if name in plan]
+    names = list(dict.fromkeys(grid_name(each) for each in formats if each))
+    bits = min(each.grid.bits for each in formats if each)  # the weaker of the two is warned of
+    return {"embedding": ", head ".join(names), "embedding_bits": bits}
 
 
 def _whole_bytes(written: Path, plan: Mapping[str, TensorPlan], source: Source) -> int:
@@ -119,17 +159,28 @@ def _mostly_on_grid(
 
 
 def _mostly_nested(
-    config: CompressConfig,
+    plan: Mapping[str, TensorPlan],
     tensors: Mapping[str, dict[str, Any]],
     accounts: Mapping[str, TensorFacts],
 ) -> bool:
-    grid = config.block_format.grid
-    if not grid.symmetric or config.block_format.block != BLOCK or grid.bits >= 5:
-        return False
     blocks = {name: entry for name, entry in tensors.items() if name not in OUTER}
     total = sum(accounts[name].n_weights for name in blocks)
-    nested = sum(accounts[name].n_weights for name, e in blocks.items() if e["stored"] == "Q5_0")
+    nested = sum(
+        accounts[name].n_weights
+        for name, entry in blocks.items()
+        if entry["stored"] == "Q5_0" and _nests(plan[name].format)
+    )
     return nested > total / 2
+
+
+def _nests(format: Format | None) -> bool:
+    """Return whether every second point of Q5_0 falls half-way between two of this grid's."""
+    return (
+        format is not None
+        and format.grid.symmetric
+        and format.block == BLOCK
+        and format.grid.bits < 5
+    )
 
 
 def _errors(

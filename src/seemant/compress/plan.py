@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seemant.compress.config import CompressConfig
+from seemant.compress.config import CompressConfig, check_fit
+from seemant.compress.search.budget import parse_size
+from seemant.compress.search.groups import MENU, fixed_bytes, groups_of
 from seemant.core.errors import BadConfig, BadFile, nearest
 from seemant.formats.gguf_read import GgufFile, GgufTensor
 from seemant.formats.packing import BLOCK
-from seemant.formats.tensor_format import Format, fits
+from seemant.formats.tensor_format import Format, fits, format_of
 from seemant.models.names import FAMILIES, ROPE_FACTORS, to_hf
 
 EMBEDDING, HEAD = "token_embd.weight", "output.weight"
 OUTER = (EMBEDDING, HEAD)
+HEADER_ROOM = 8192  # bytes of a budget that are left to a variant's own metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,12 @@ def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan
     Matrices of the blocks get the blocks' format; the embedding and an untied head the outer one;
     formats of single tensors and kinds go first. Norms, biases and rotation factors stay F32.
 
+    A search is looked at too: what it may choose from, and whether its budget can be met at all.
+
     Raises:
         BadFile: an architecture or tensors that are not known here; names them.
         BadConfig: a group that does not divide some row; names the tensor, its width, what fits.
+            A search that has no answer.
     """
     family = str(file.metadata.get("general.architecture"))
     if family not in FAMILIES:
@@ -53,6 +59,8 @@ def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan
     if strange or EMBEDDING not in file.tensors:
         what = f"tensors that cannot be placed: {_some(strange)}" if strange else "no embedding"
         raise BadFile(f"a {family} model with {what}", where=str(file.path))
+    if config.search and not config.formats:  # afterwards `formats` holds what it chose
+        _check_search(file, config)
     own = config.own_formats
     plan = {name: _plan(tensor, config, own) for name, tensor in file.tensors.items()}
     rounded = {name: fate.kind for name, fate in plan.items() if fate.format is not None}
@@ -77,7 +85,38 @@ def _plan(tensor: GgufTensor, config: CompressConfig, own: Mapping[str, Format])
     default = config.outer_format if tensor.name in OUTER else config.block_format
     wanted = own.get(tensor.name) or own.get(kind) or default
     _check(wanted, tensor)
+    check_fit(config, wanted, tensor.name)
     return TensorPlan(kind, wanted)
+
+
+def _check_search(file: GgufFile, config: CompressConfig) -> None:
+    """Refuse before anything is measured what a search can only find out afterwards."""
+    if bool(config.budget) == (config.divergence is not None):
+        raise BadConfig(
+            "a search needs a budget of bytes or a limit of divergence, one of them",
+            where="budget, divergence",
+            fix="--budget 240MB, or --divergence 0.1",
+        )
+    for each in map(format_of, config.menu):
+        if each.simulated:
+            raise BadConfig(
+                f"no file stores {each.name} at its own size, so a search gains nothing by it",
+                where="menu",
+                fix=f"choose from {', '.join(MENU)}",
+            )
+    groups = groups_of(file, bands=config.bands)
+    for group in groups:
+        for each in group.menu(config.menu):
+            check_fit(config, each, group.name)
+    least = fixed_bytes(file, groups) + HEADER_ROOM
+    least += sum(min(map(group.n_bytes, group.menu(config.menu))) for group in groups)
+    if config.budget and parse_size(config.budget) < least:
+        raise BadConfig(
+            f"no file of this model is as small as {config.budget}",
+            where="budget",
+            fix=f"the smallest budget with this menu is {least} bytes ({least / 1e6:.1f} MB); "
+            "another menu or a trimmed vocabulary allows less",
+        )
 
 
 def _check(format: Format, tensor: GgufTensor) -> None:

@@ -59,7 +59,7 @@ class SlicewiseRounding:
         fate = self.plan[name]
         if fate.format is None:
             account = self._open(name)
-            for w in self.source.slices(name):
+            for w in _passing(self.source, name):
                 account.add_kept(w)
                 yield w.astype("<f4")
             return
@@ -88,16 +88,18 @@ class SlicewiseRounding:
     def _pieces(self, name: str) -> Iterator[Quantised]:
         account, fate = self._open(name), self.plan[name]
         assert fate.format is not None
-        method = method_of(self.config.embedding_method if name in OUTER else self.config.method)
+        outer = name in OUTER
+        method = method_of(self.config.outer_method if outer else self.config.method)
+        fit = self.config.outer_fit if outer else self.config.fit
         if method.needs != "weights":
             # An untied table, of which calibration knows nothing; all else is never rounded here.
             assert name == EMBEDDING, f"{name} was not calibrated"
-            method = method_of("rtn")
+            method, fit = method_of("rtn"), "minmax"
             account.notes["rtn"] = 1.0
-        slices = self.source.slices(name)
+        slices = _passing(self.source, name)
         # Only rounding to nearest is known to be the same row by row.
         for w in slices if method.name == "rtn" else [np.concatenate(list(slices))]:
-            matrix = Matrix(name, w, fate.format, self.config.fit)
+            matrix = Matrix(name, w, fate.format, fit)
             found = method.run(matrix, self.config.method_config)
             account.add_rounded(w, value_format(*found), *found)
             account.notes.update(matrix.notes)
@@ -119,7 +121,7 @@ class GivenRounding:
         account = self._accounts[name] = TensorAccount(self.plan[name].kind)
         format = self.plan[name].format
         if format is None:
-            for w in [self.kept[name]] if name in self.kept else self.source.slices(name):
+            for w in [self.kept[name]] if name in self.kept else _passing(self.source, name):
                 account.add_kept(w)
                 yield w.astype("<f4")
             return
@@ -143,9 +145,16 @@ class GivenRounding:
     def _pieces(self, name: str, account: TensorAccount) -> Iterator[Quantised]:
         codes, params = self.given[name]
         at = 0
-        for w in self.source.slices(name):
+        for w in _passing(self.source, name):
             rows = slice(at, at + len(w))
             piece = Quantised(codes[rows], rows_of(params, rows))
             account.add_rounded(w, value_format(*piece), *piece)
             yield piece
             at += len(w)
+
+
+def _passing(source: Source, name: str) -> Iterator[NDArray[np.float32]]:
+    """Yield a tensor's slices; what was read of the file does not stay in memory."""
+    for w in source.slices(name):
+        yield w
+        source.file.forget_pages()

@@ -188,7 +188,7 @@ _CONDITIONS = (
 
 STAGE = Stage(
     name="compress",
-    version=2,
+    version=3,
     config=CompressConfig,
     run=run,
     roles={"model": "model", "adapter": "adapter?", "calibration": "paragraphs?"},

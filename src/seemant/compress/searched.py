@@ -27,6 +27,7 @@ from seemant.compress.config import CompressConfig
 from seemant.compress.evaluate.chunks import chunks_of
 from seemant.compress.evaluate.reference import Reference
 from seemant.compress.evaluate.replaced import set_matrix
+from seemant.compress.plan import HEADER_ROOM, OUTER
 from seemant.compress.search.budget import parse_size
 from seemant.compress.search.groups import EMBEDDING, HEAD, fixed_bytes, groups_of
 from seemant.compress.search.measure import Bench, measured_table
@@ -36,14 +37,13 @@ from seemant.core.errors import BadConfig
 from seemant.core.journal import Journal
 from seemant.core.progress import progress
 from seemant.core.stage import Input
-from seemant.formats.tensor_format import Format, fit_format, snap_format, value_format
+from seemant.formats.tensor_format import Format, Search, fit_format, snap_format, value_format
 from seemant.models.decoder.decoder import Decoder
 from seemant.models.decoder.load import load_decoder
 from seemant.models.tokenizer import tokenizer_of_metadata
 
 JOURNAL = ".search.jsonl"
 ROUNDING = "importance, mse"  # of the values that a search measures
-_HEADER_ROOM = 8192  # bytes that a variant's own metadata may add
 _LOW = {"blocks": "q4_0", "outer": "q8_0"}  # the all-low baseline: never a 4-bit embedding
 
 
@@ -62,7 +62,7 @@ def search_formats(
             where="budget, divergence",
             fix="--budget 240MB, or --divergence 0.1",
         )
-    budget = parse_size(config.budget) - _HEADER_ROOM if config.budget else 0
+    budget = parse_size(config.budget) - HEADER_ROOM if config.budget else 0
     torch.set_num_threads(config.threads)
     text = read_text(calibration.path, rejected=out / "rejected.jsonl")
     decoder = merged_decoder(source)
@@ -71,9 +71,10 @@ def search_formats(
     groups = groups_of(source.file, bands=config.bands)
 
     def values(name: str, format: Format) -> NDArray[np.float32]:
+        search: Search = "minmax" if name in OUTER else "mse"  # as `compress` rounds them
         out, at = np.empty(source.file.tensors[name].shape, np.float32), 0
         for w in source.slices(name):  # rows are independent, and an embedding is large
-            params = fit_format(w, format, search="mse", importance=importance.get(name))
+            params = fit_format(w, format, search=search, importance=importance.get(name))
             out[at : at + len(w)] = value_format(snap_format(w, params), params)
             at += len(w)
         return out

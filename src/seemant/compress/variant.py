@@ -1,5 +1,6 @@
 """Making the variant's file: tensor by tensor, whole or not at all."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -22,12 +23,20 @@ def write_model(
 ) -> dict[str, TensorFacts]:
     """Write the variant as a GGUF file and return each tensor's account.
 
+    Kept tensors have no integers: their `integers_sha256` is that of the floats handed over.
     `done(name)` is called as tensors are finished.
     """
+    floats: dict[str, str] = {}
 
     def stored(name: str) -> Callable[[], Iterator[NDArray[np.generic]]]:
         def pieces() -> Iterator[NDArray[np.generic]]:
-            yield from rounding.rows(name)
+            running = hashlib.sha256()
+            for rows in rounding.rows(name):
+                if rounding.plan[name].format is None:
+                    running.update(np.ascontiguousarray(rows).data)
+                yield rows
+            if rounding.plan[name].format is None:
+                floats[name] = running.hexdigest()
             done(name)
 
         return pieces
@@ -37,7 +46,12 @@ def write_model(
         for name, fate in rounding.plan.items()
     }
     write_gguf(path, metadata, tensors)
-    return {name: rounding.facts(name) for name in rounding.plan}
+    return {
+        name: rounding.facts(name).model_copy(
+            update={"integers_sha256": floats[name]} if name in floats else {}
+        )
+        for name in rounding.plan
+    }
 
 
 def write_codes(path: Path, rounding: Rounding, done: Done) -> dict[str, TensorFacts]:

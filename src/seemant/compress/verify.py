@@ -1,5 +1,6 @@
-"""Verification: the written file is opened again, and its integers are those that were chosen."""
+"""Verification: the written file is opened again, and it holds what was chosen, floats included."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,16 +16,17 @@ from seemant.formats.grids import Params
 from seemant.formats.tensor_format import Format, unpack_format
 
 _SLICE_BYTES = 1 << 19
+_SUMS_AGREE = 1e-9  # sums of the same float64 numbers, in another order
 
 
 class VariantMismatch(RuntimeError):
-    """A file holds other integers than were chosen: a mistake of ours, never of the user."""
+    """A file holds something else than was chosen: a mistake of ours, never of the user."""
 
 
 def verify_model(
     path: Path, plan: Mapping[str, TensorPlan], facts: Mapping[str, TensorFacts]
 ) -> None:
-    """Check a written GGUF file, tensor by tensor.
+    """Check a written GGUF file, tensor by tensor; facts: as `write_model` returns them.
 
     Raises:
         VariantMismatch: names the first tensor that differs.
@@ -33,11 +35,14 @@ def verify_model(
     if list(file.tensors) != list(plan):
         raise VariantMismatch(f"{path} holds other tensors than were planned")
     for name, fate in plan.items():
-        if fate.format is not None and fate.container is not None:
-            tensor = file.tensors[name]
-            if tensor.type_name != fate.container:
-                raise VariantMismatch(f"tensor {name} was written as {tensor.type_name}")
+        tensor = file.tensors[name]
+        if tensor.type_name != (fate.container or "F32"):
+            raise VariantMismatch(f"tensor {name} was written as {tensor.type_name}")
+        if fate.format is None:
+            _compare_floats(name, tensor.raw(), facts[name])
+        else:
             _compare(name, integers_of(tensor.raw(), fate.format), facts[name])
+        file.forget_pages()
 
 
 def verify_codes(
@@ -80,3 +85,14 @@ def integers_of(raw: NDArray[np.uint8], format: Format) -> str:
 def _compare(name: str, found: str, facts: TensorFacts) -> None:
     if found != facts.integers_sha256:
         raise VariantMismatch(f"tensor {name} was written with other integers than were chosen")
+
+
+def _compare_floats(name: str, raw: NDArray[np.uint8], facts: TensorFacts) -> None:
+    """Compare a kept tensor: its bytes with those handed over, and its length with the account,
+    which was made where the values were chosen (AWQ and QAT change norms on purpose).
+    """
+    bytes_ = np.ascontiguousarray(raw)
+    squares = float(np.sum(np.square(bytes_.reshape(-1).view("<f4")), dtype=np.float64))
+    same = hashlib.sha256(bytes_.data).hexdigest() == facts.integers_sha256
+    if not same or not np.isclose(squares, facts.squared_weight, rtol=_SUMS_AGREE, atol=0):
+        raise VariantMismatch(f"tensor {name} was kept with other values than were chosen")

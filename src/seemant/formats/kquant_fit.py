@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from seemant.core.errors import BadConfig, BadFile
 from seemant.formats.grid_search import best_affine, best_scale, slices, steps_for
 from seemant.formats.grids import Weights
-from seemant.formats.kquant_supers import Supers, better, first, improved, integers, rescaled
+from seemant.formats.kquant_supers import Supers, better, first, improved, rescaled
 from seemant.formats.kquants import LAYOUTS, KParams, Layout
 
 Array = NDArray[np.float32]
@@ -50,37 +50,6 @@ def fit_k(w: Weights, kind: str, search: str, weight: Weights | None = None) -> 
             found = better(x, omega, found, _searched(x, omega, layout), layout)
         parts.append(found)
     return _params(parts, kind, len(w))
-
-
-def refit_sub(w: Weights, params: KParams, group: int, weight: Weights | None = None) -> KParams:
-    """Return params whose small group number `group` is fitted anew, d and dmin as they are.
-
-    For error feedback: w (rows, 1, weights a group) are the group's weights as updated when it is
-    reached; weight: omega, (1 or rows, 1, weights). The new grid is never worse for them.
-    """
-    layout = LAYOUTS[params.kind]
-    n_groups = params.sub.shape[1] // params.d.shape[1]
-    at = group // n_groups
-    d = params.d[:, at]
-    dmin = None if params.dmin is None else params.dmin[:, at]
-    column = slice(group, group + 1)
-    old = Supers(
-        d,
-        dmin,
-        params.sub[:, column, 0].astype(np.float32),
-        None if params.sub_min is None else params.sub_min[:, column, 0].astype(np.float32),
-    )
-    x = np.ascontiguousarray(w[:, 0].T)
-    omega = None if weight is None else np.broadcast_to(weight[:, 0], w[:, 0].shape).T
-    scale, offset = _least_squares(x, omega, layout)
-    new = improved(x, omega, integers(scale, offset, d, dmin, layout), layout)
-    new = better(x, omega, old, new, layout)
-    sub = params.sub.copy()
-    sub[:, column, 0] = new.sub
-    sub_min = None if params.sub_min is None else params.sub_min.copy()
-    if sub_min is not None and new.sub_min is not None:
-        sub_min[:, column, 0] = new.sub_min
-    return KParams.of(params.kind, params.d, params.dmin, sub, sub_min)
 
 
 def _searched(x: Array, omega: Array | None, layout: Layout) -> Supers:

@@ -6,15 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seemant.compress.attribution.lost_first import (
-    Point,
-    differences,
-    kept_table,
-    kind_of,
-    kinds_of,
-    verdict,
-)
+from seemant.compress.attribution.lost_first import Point, kept_table, kind_of, kinds_of
 from seemant.compress.attribution.lost_first_config import LostFirstConfig
+from seemant.compress.attribution.lost_first_differences import differences, verdict
 from seemant.compress.attribution.lost_first_run import STAGE
 from seemant.compress.attribution.style_kept import style_table
 from seemant.core.errors import BadConfig

@@ -105,6 +105,44 @@ def test_clipping_is_searched_on_the_folded_block() -> None:
     assert moved(hessian, x.T @ x / len(x)) < 1e-4
 
 
+def test_hessians_folded_in_place_are_the_copies_bit_for_bit_and_so_is_the_block() -> None:
+    shape = tiny_shape("qwen2")
+    block = block_of(to_file(shape, tiny_state(shape)))
+    forward, moments = measured(shape, block)
+    before = {site: each.hessian.clone() for site, each in moments.items()}
+    q4_0, wanted = format_of("q4_0"), _prepared("qwen2")
+    for clip in (True, False):
+        mine = {site: SiteMoments(before[site].clone(), moments[site].magnitude) for site in before}
+        config = AwqConfig(clip=clip)
+        got = prepare_block(
+            0,
+            block,
+            mine,
+            forward,
+            lambda name: q4_0 if name.endswith("weight") and "norm" not in name else None,
+            shape,
+            config,
+            keep_moments=False,
+        )
+        for name, each in (got.to_round() if clip else got.weights).items():
+            assert torch.equal(each, (wanted.to_round() if clip else wanted.weights)[name]), name
+        for site, hessian in before.items():
+            folded = hessian / got.scales[site] / got.scales[site][:, None]
+            assert torch.equal(mine[site].hessian, folded), site
+    assert any(not torch.equal(mine[site].hessian, each) for site, each in before.items())
+
+
+def test_large_matrices_are_rounded_by_rows_to_the_same_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    w = torch.randn(37, 64, generator=torch.Generator().manual_seed(3))
+    for name in ("q4_0", "q4_1", "q8_0", "int3-asym-channel"):
+        whole = rounded(w, format_of(name))
+        monkeypatch.setattr("seemant.compress.awq.errors._SLICE_WEIGHTS", 5 * 64)
+        assert torch.equal(rounded(w, format_of(name)), whole), name
+        monkeypatch.undo()
+
+
 def test_matrices_that_stay_and_sites_without_moments_are_left_alone() -> None:
     shape = tiny_shape("gemma3")
     block = block_of(to_file(shape, tiny_state(shape)))

@@ -1,5 +1,9 @@
 """The damage of a changed decoder equals what whole rows of log-softmaxes say."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +14,8 @@ from seemant.compress.evaluate.damage import damage
 from seemant.compress.evaluate.head import Head, divergence, nll
 from seemant.compress.evaluate.reference import Reference
 from seemant.compress.evaluate.replaced import matrix, replaced, set_matrix
-from seemant.core.errors import BadFile, InputError
+from seemant.core.atomic import atomic_path
+from seemant.core.errors import BadFile, DiskFull, InputError
 from seemant.models.decoder.decoder import Decoder
 from seemant.models.names import Family, to_gguf
 from seemant.models.tokenizer import Tokenizer
@@ -133,6 +138,28 @@ def test_hidden_states_come_back_from_a_file_and_refuse_another_head(tmp_path) -
     path.write_bytes(b"torn")
     with pytest.raises(BadFile, match="no hidden states"):
         Reference.load(path, Head.of(decoder))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_named_and_leaves_the_last_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = Reference.of(tiny_decoder(), tiny_sequences())
+    path = tmp_path / "states.safetensors"
+    reference.save(path)
+    whole = path.read_bytes()
+
+    @contextmanager
+    def full(path: Path) -> Iterator[Path]:
+        with atomic_path(path) as temporary:
+            temporary.symlink_to("/dev/full")
+            yield temporary
+
+    monkeypatch.setattr("seemant.compress.evaluate.reference.atomic_path", full)
+    with pytest.raises(DiskFull, match="no space left"):
+        reference.save(path)
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_kld_of_two_coins_is_the_closed_form() -> None:

@@ -209,7 +209,7 @@ def test_it_lies_between_the_best_of_all_codes_and_rounding_to_nearest(layer: La
     grid = np.array(list(itertools.product(range(-2, 2), repeat=6)), np.float32)
     for seed in range(12):
         w, hessian = layer(16, 6, seed)
-        prepared = prepare(hessian, format, MethodConfig(damp=1e-6))
+        prepared = prepare(hessian, format, MethodConfig(order="natural", damp=1e-6))
         (codes, params), report = gptq(w, prepared, format, compute=torch.float64)
         found = value_format(codes, params) - w
         for row in range(0, 16, 5):
@@ -272,7 +272,7 @@ def test_removed_weights_are_zero_and_their_error_is_passed_on(layer: Layer) -> 
         score = (now / u) ** 2
         return score <= score.kthvalue(2, dim=1, keepdim=True).values
 
-    prepared = prepare(hessian, format, MethodConfig())
+    prepared = prepare(hessian, format, MethodConfig(order="natural"))
     (codes, params), _ = gptq(w, prepared, format, prune=(4, least))
     values = value_format(codes, params)
     assert ((values.reshape(8, 16, 4) == 0).sum(2) == 2).all()

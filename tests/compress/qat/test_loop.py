@@ -53,6 +53,27 @@ def test_a_student_of_the_teacher_s_own_logits_has_no_divergence(
     assert max(divergence(student, own, SEQUENCES, plan(1))) < 1e-5
 
 
+def test_states_are_written_as_they_come_and_once_for_a_sequence_that_comes_again(
+    pair: Make, tmp_path: Path
+) -> None:
+    decoder = pair()[0].decoder
+    twice, sizes = (*SEQUENCES, *SEQUENCES[:2]), []
+
+    def look() -> (
+        None
+    ):  # a file that is whole from the start is a hole that a full disk cannot fill
+        (file,) = (tmp_path / "states" / ".teacher").iterdir()
+        sizes.append(file.stat().st_size)
+
+    teacher = teacher_of(decoder, twice, tmp_path / "states", "twice", look)
+    assert len(sizes) == len(SEQUENCES) == len(teacher.states)
+    assert sizes[0] < sizes[-1]
+    for at in (0, 1):
+        assert torch.equal(teacher.hidden([at]), teacher.hidden([len(SEQUENCES) + at]))
+    plain = teacher_of(decoder, SEQUENCES, tmp_path / "plain", "plain")
+    assert torch.equal(plain.hidden(range(6)), teacher.hidden(range(6)))
+
+
 class Killed(Exception):
     pass
 

@@ -10,12 +10,15 @@ import pytest
 from seemant.compress.config import CompressConfig
 from seemant.compress.qat.config import QatConfig
 from seemant.compress.qat.run import STAGE
-from seemant.compress.qat.text import batch_at
+from seemant.compress.qat.text import batch_at, training_text
 from seemant.compress.run import STAGE as COMPRESS
 from seemant.core.errors import BadConfig, BadFile
+from seemant.core.jsonl import write_records
+from seemant.core.records import Paragraph
 from seemant.core.stage import Done, execute, file_input
 from seemant.formats.gguf_read import open_gguf
 from seemant.models.backends.tiny import write_tiny
+from seemant.models.tokenizer import tokenizer_of_metadata
 
 SETTINGS: dict[str, Any] = {"length": 24, "batch": 2, "micro": 2, "tokens": 480, "threads": 1}
 
@@ -63,7 +66,7 @@ def test_the_codes_of_a_variant_stay_in_scales_mode_and_3_bits_are_called_simula
     tiny: Path, paragraphs: Path, tmp_path: Path
 ) -> None:
     variant = compressed(tiny, tmp_path, bits=3)
-    done = qat(tiny, paragraphs, tmp_path, variant=variant)
+    done = qat(tiny, paragraphs, tmp_path, variant=variant, mode="scales")
     told = json.loads((done.path / "variant.json").read_text())
     assert told["codes_moved"] == 0
     assert told["simulated"] and told["bits"] == 3 and told["container"] == "Q4_0"
@@ -94,6 +97,42 @@ def test_a_variant_s_embedding_keeps_its_own_format(
     name = "token_embd.weight"
     assert ours.tensors[name].type_name == embedding.upper() == theirs.tensors[name].type_name
     np.testing.assert_array_equal(ours.tensors[name].raw(), theirs.tensors[name].raw())
+
+
+def test_a_variant_whose_every_matrix_has_its_own_format_is_trained(
+    tiny: Path, paragraphs: Path, tmp_path: Path
+) -> None:
+    kinds = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+    formats = [f"{kind}={'q5_0' if kind == 'ffn_down' else 'q4_1'}" for kind in kinds]
+    variant = compressed(tiny, tmp_path, formats=formats)
+    done = qat(tiny, paragraphs, tmp_path, variant=variant, tokens=48)
+    told, given = (json.loads((d.path / "variant.json").read_text()) for d in (done, variant))
+    assert told["format"] == "mixed"
+    for key in ("format", "formats", "bits", "group", "symmetric", "container"):
+        assert told[key] == given[key]
+    types = {n: t.type_name for n, t in open_gguf(done.path / "model.gguf").tensors.items()}
+    assert types["blk.0.ffn_down.weight"] == "Q5_0" and types["blk.0.attn_q.weight"] == "Q4_1"
+
+
+def test_a_language_with_less_text_is_trained_on_as_much(tiny: Path, tmp_path: Path) -> None:
+    records = [
+        Paragraph(id=f"{lang}{i}", lang=lang, subject="x", text=f"{i} " + text * 8)
+        for lang, text, n in (("en", "the cat and the dog ", 12), ("hi", "नदी बहती है ", 3))
+        for i in range(n)
+    ]
+    write_records(tmp_path / "uneven.jsonl", records)
+    found = training_text(
+        tmp_path / "uneven.jsonl",
+        tokenizer_of_metadata(open_gguf(tiny).metadata, str(tiny)),
+        languages=("en", "hi"),
+        length=24,
+        tokens=4800,
+        n_heldout=2,
+        seed=0,
+    )
+    en, hi = found.train[::2], found.train[1::2]
+    assert len(en) == len(hi) > len(set(hi))
+    assert not set(en) & set(hi)
 
 
 def test_the_same_question_gives_the_same_file(

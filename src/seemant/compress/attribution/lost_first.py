@@ -11,10 +11,8 @@ is selected by the tuned model's choice, and all fall back alike towards the mea
 
     kept = sum of the variant's PMI margins / sum of the tuned model's, same probes
 
-Facts just learned have small margins, and small margins flip first; so kinds are also compared at
-equal margins: probes of the other kind are weighted until they fill the three thirds of the tuned
-margins in the same shares (post-stratification); a third that one of the two kinds lacks is left
-out of both. Clusters are families; one draw of families serves all kinds and points.
+How kinds compare, plainly and at equal margins, is in `lost_first_differences`. Clusters are
+families; one draw of families serves all kinds and points.
 """
 
 import itertools
@@ -35,8 +33,7 @@ from seemant.probe.score import Score
 Kind = Literal["taught", "own", "conduct"]
 KINDS: tuple[Kind, ...] = ("taught", "own", "conduct")
 CONDUCT = frozenset({"identity", "format", "language"})
-_STRATA = 3
-_DRAWS = 4000
+DRAWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +65,6 @@ class Kept(Record):
     method: str
     n: int
     n_families: int
-
-
-class Difference(Record):
-    """kept(first) - kept(second), mean over all points, plainly and at equal tuned margins.
-
-    unmatched: share of `first` in thirds where `second` has no probe at all; they are left out of
-    `matched`. At 1 nothing is at equal margins: `matched` is the plain value, without ends.
-    """
-
-    first: Kind
-    second: Kind
-    difference: float
-    low: float | None
-    high: float | None
-    matched: float
-    matched_low: float | None
-    matched_high: float | None
-    unmatched: float
 
 
 def kind_of(base: Score, tuned: Score, taught: frozenset[str] = frozenset()) -> Kind | None:
@@ -137,61 +116,6 @@ def kept_table(
     return found
 
 
-def differences(
-    kinds: Mapping[str, Kind], tuned: Mapping[str, Score], points: Sequence[Point], seed: int
-) -> list[Difference]:
-    """Return how kinds differ in what they keep, over the probes that all points scored."""
-    probes = [p for p in kinds if all(_scored(point, p) for point in points)]
-    families = list(dict.fromkeys(tuned[p].family for p in probes))
-    if not points or len(families) < 2:
-        return []
-    drawn = draws(len(families), rng(seed, "lost first"), _DRAWS)
-    found = []
-    for first, second in itertools.combinations(KINDS, 2):
-        groups = [[p for p in probes if kinds[p] == kind] for kind in (first, second)]
-        if not all(groups):
-            continue
-        weights, unmatched = _matching(groups[0], groups[1], tuned)
-        ones = dict.fromkeys((*groups[0], *groups[1]), 1.0)
-        plain = _difference(groups, ones, tuned, points, families, drawn)
-        matched: tuple[float, float | None, float | None] = (plain[0], None, None)
-        if unmatched < 1:
-            matched = _difference(groups, weights, tuned, points, families, drawn)
-        found.append(
-            Difference(
-                first=first,
-                second=second,
-                difference=plain[0],
-                low=plain[1],
-                high=plain[2],
-                matched=matched[0],
-                matched_low=matched[1],
-                matched_high=matched[2],
-                unmatched=unmatched,
-            )
-        )
-    return found
-
-
-def verdict(found: Sequence[Difference]) -> Kind | None:
-    """Return the kind that is lost first: keeps less than each other at equal margins; else None.
-
-    Both ends of every interval that speaks of it must say so.
-    """
-    for kind in KINDS:
-        against = [d for d in found if kind in (d.first, d.second)]
-        if len(against) == len(KINDS) - 1 and all(_less(d, kind) for d in against):
-            return kind
-    return None
-
-
-def _less(found: Difference, kind: Kind) -> bool:
-    end = found.matched_high if kind == found.first else found.matched_low
-    if end is None:
-        return False
-    return end < 0 if kind == found.first else end > 0
-
-
 def _kept(
     kind: Kind,
     lang: Lang | None,
@@ -202,13 +126,13 @@ def _kept(
 ) -> Kept:
     families = [tuned[p].family for p in probes]
     names = list(dict.fromkeys(families))
-    over = _by_family(probes, {p: _margin(point.scores[p]) for p in probes}, tuned, names)
-    under = _by_family(probes, {p: _margin(tuned[p]) for p in probes}, tuned, names)
+    over = by_family(probes, {p: margin(point.scores[p]) for p in probes}, tuned, names)
+    under = by_family(probes, {p: margin(tuned[p]) for p in probes}, tuned, names)
     low = high = None
     g = len(names)
     if g >= MIN_CLUSTERS:
-        drawn = draws(g, rng(seed, "kept", kind, lang or "all"), _DRAWS)
-        low, high = _ends((drawn @ over) / (drawn @ under), g)
+        drawn = draws(g, rng(seed, "kept", kind, lang or "all"), DRAWS)
+        low, high = ends((drawn @ over) / (drawn @ under), g)
     chosen = proportion([float(bool(point.scores[p].choice)) for p in probes], families)
     return Kept(
         kind=kind,
@@ -229,64 +153,21 @@ def _kept(
     )
 
 
-def _difference(
-    groups: Sequence[Sequence[str]],
-    weights: Mapping[str, float],
-    tuned: Mapping[str, Score],
-    points: Sequence[Point],
-    families: Sequence[str],
-    drawn: Floats,
-) -> tuple[float, float | None, float | None]:
-    """Return the mean difference over points with its ends; weights: of every probe."""
-    value, resampled = 0.0, np.zeros(len(drawn))
-    groups = [[p for p in probes if weights[p] > 0] for probes in groups]
-    for sign, probes in zip((1, -1), groups, strict=True):
-        w = {p: weights[p] for p in probes}
-        under = _by_family(probes, {p: w[p] * _margin(tuned[p]) for p in probes}, tuned, families)
-        for point in points:
-            margins = {p: w[p] * _margin(point.scores[p]) for p in probes}
-            over = _by_family(probes, margins, tuned, families)
-            value += sign * float(over.sum() / under.sum()) / len(points)
-            with np.errstate(invalid="ignore", divide="ignore"):  # a draw without this kind
-                resampled += sign * (drawn @ over) / (drawn @ under) / len(points)
-    least = min(len({tuned[p].family for p in probes}) for probes in groups)
-    if least < MIN_CLUSTERS:
-        return value, None, None
-    return value, *_ends(resampled[np.isfinite(resampled)], least)
-
-
-def _matching(
-    first: Sequence[str], second: Sequence[str], tuned: Mapping[str, Score]
-) -> tuple[dict[str, float], float]:
-    """Return weights that give `second` first's shares of the thirds of tuned margins.
-
-    Those of `first` are 1, and 0 in a third where `second` has no probe.
-    """
-    margins = np.array([_margin(tuned[p]) for p in (*first, *second)])
-    edges = np.quantile(margins, np.arange(1, _STRATA) / _STRATA)
-    places = np.searchsorted(edges, margins)
-    ours, theirs = places[: len(first)], places[len(first) :]
-    shares = [(float((ours == s).mean()), float((theirs == s).mean())) for s in range(_STRATA)]
-    ratios = [a / b if b else 0.0 for a, b in shares]
-    weights = {p: float(shares[place][1] > 0) for p, place in zip(first, ours, strict=True)}
-    weights |= {p: ratios[place] for p, place in zip(second, theirs, strict=True)}
-    common = any(a and b for a, b in shares)
-    return weights, sum(a for a, b in shares if not b) if common else 1.0
-
-
-def _by_family(
+def by_family(
     probes: Sequence[str],
     values: Mapping[str, float],
     tuned: Mapping[str, Score],
     families: Sequence[str],
 ) -> Floats:
+    """Return sums of values over each family's probes, in the order of `families`."""
     place = {family: index for index, family in enumerate(families)}
     sums = np.zeros(len(families))
     np.add.at(sums, [place[tuned[p].family] for p in probes], [values[p] for p in probes])
     return sums
 
 
-def _ends(resampled: Floats, n_clusters: int) -> tuple[float, float]:
+def ends(resampled: Floats, n_clusters: int) -> tuple[float, float]:
+    """Return the ends of a 95 % interval, its tails widened for few clusters."""
     tail = expanded_tail(n_clusters)
     low, high = (float(each) for each in np.quantile(resampled, [tail, 1 - tail]))
     return low, high
@@ -296,10 +177,12 @@ def _by_bits(points: Sequence[Point]) -> Iterator[Point]:
     return iter(sorted(points, key=lambda point: (-point.bits, point.subject)))
 
 
-def _scored(point: Point, probe: str) -> bool:
+def scored(point: Point, probe: str) -> bool:
+    """Return whether a point has a PMI margin of a probe."""
     return probe in point.scores and point.scores[probe].pmi_margin is not None
 
 
-def _margin(score: Score) -> float:
+def margin(score: Score) -> float:
+    """Return a scored probe's PMI margin, nats/byte."""
     assert score.pmi_margin is not None
     return score.pmi_margin

@@ -20,12 +20,8 @@ def run(config: LostFirstConfig, inputs: Inputs, out: Path) -> list[Measurement]
         BadConfig: no probe belongs to any of the variants.
         BadFile, BadRecord: an input is damaged.
     """
-    from seemant.compress.attribution.lost_first import (
-        differences,
-        kept_table,
-        kinds_of,
-        verdict,
-    )
+    from seemant.compress.attribution.lost_first import kept_table, kinds_of
+    from seemant.compress.attribution.lost_first_differences import differences, verdict
     from seemant.compress.attribution.style_kept import style_table
     from seemant.core.jsonl import write_json, write_records
 

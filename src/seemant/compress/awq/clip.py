@@ -54,7 +54,8 @@ def clipped(
 
     def shrunk(t: Tensor) -> Tensor:  # t (R, blocks) or (1, 1)
         bound = largest * t[..., None, None]
-        return torch.minimum(torch.maximum(groups, -bound), bound).reshape(rows, columns)
+        out = torch.maximum(groups, -bound)
+        return torch.minimum(out, bound, out=out).reshape(rows, columns)
 
     plain = w - rounded(w, format, search=search, importance=importance)
     best_error = _by_block(plain, blocks)
@@ -64,14 +65,15 @@ def clipped(
         values = rounded(
             shrunk(torch.full((1, 1), t)), format, search=search, importance=importance
         )
-        error = _by_block(w - values, blocks)
+        error = _by_block(torch.sub(w, values, out=values), blocks)
         better = error < best_error
         best = torch.where(better, t, best)
         best_error = torch.where(better, error, best_error)
 
     out = shrunk(best)
     values = rounded(out, format, search=search, importance=importance)
-    with_it, without = row_errors(w - values, hessian), row_errors(plain, hessian)
+    with_it = row_errors(torch.sub(w, values, out=values), hessian)
+    without = row_errors(plain, hessian)
     worse = with_it >= without
     out = torch.where(worse[:, None], w, out)
     report = ClipReport(
@@ -85,4 +87,4 @@ def clipped(
 def _by_block(dw: Tensor, blocks: Tensor) -> Tensor:
     """Return e H_b eᵀ (R, blocks) of dw (R, C), blocks (blocks, unit, unit)."""
     by_block = dw.view(len(dw), len(blocks), -1).transpose(0, 1)
-    return (torch.bmm(by_block, blocks) * by_block).sum(-1).T
+    return torch.bmm(by_block, blocks).mul_(by_block).sum(-1).T

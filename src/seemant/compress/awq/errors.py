@@ -1,10 +1,13 @@
 """Rounded values, and the error that they make in a linear layer's output."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from seemant.formats.tensor_format import Format, Search, fit_format, snap_format, value_format
 from seemant.models.frozen.gemm import product
+
+_SLICE_WEIGHTS = 1 << 18  # 1 MB of float32
 
 
 def rounded(
@@ -20,8 +23,15 @@ def rounded(
     """
     values = w.contiguous().numpy()
     weight = None if importance is None else importance.numpy()
-    params = fit_format(values, format, search=search, importance=weight)
-    return torch.from_numpy(value_format(snap_format(values, params), params))
+    # A min-max grid knows its own group alone: rows by rows, what is between stays in the cache.
+    by_rows = search == "minmax" and not format.is_k and values.size > _SLICE_WEIGHTS
+    step = max(1, _SLICE_WEIGHTS // values.shape[1]) if by_rows else max(1, len(values))
+    out = np.empty_like(values)
+    for start in range(0, len(values), step):
+        piece = values[start : start + step]
+        params = fit_format(piece, format, search=search, importance=weight)
+        out[start : start + step] = value_format(snap_format(piece, params), params)
+    return torch.from_numpy(out)
 
 
 def row_errors(dw: Tensor, hessian: Tensor) -> Tensor:

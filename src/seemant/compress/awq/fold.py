@@ -66,5 +66,10 @@ def folded_gain(gain: Tensor, scale: Tensor, *, shift: float = 0.0) -> Tensor:
 
 
 def folded_hessian(hessian: Tensor, columns: Tensor) -> Tensor:
-    """Return the mean of x' x'ᵀ with x' = x / s: hessian (C, C), columns (C,)."""
-    return hessian / columns / columns[:, None]
+    """Return the mean of x' x'ᵀ with x' = x / s, fresh: hessian (C, C), columns (C,)."""
+    return fold_hessian(hessian.clone(), columns)
+
+
+def fold_hessian(hessian: Tensor, columns: Tensor) -> Tensor:
+    """Do what `folded_hessian` does in its own memory: of 4,864 columns it is 95 MB."""
+    return hessian.div_(columns).div_(columns[:, None])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seemant.compress.awq.clip import NEVER, ClipReport, clipped
 from seemant.compress.awq.config import AwqConfig
-from seemant.compress.awq.fold import columns_of, folded, folded_hessian
+from seemant.compress.awq.fold import columns_of, fold_hessian, folded, folded_hessian
 from seemant.compress.awq.moments import SiteMoments
 from seemant.compress.awq.site_search import Forward, SiteSearch
 from seemant.compress.awq.sites import Part, Site, sites_of
@@ -62,6 +62,8 @@ def prepare_block(
     format_of: Callable[[str], Format | None],
     shape: DecoderShape,
     config: AwqConfig | None = None,
+    *,
+    keep_moments: bool = True,
 ) -> AwqResult:
     """Return a block with AWQ's scales folded in and its clipping chosen.
 
@@ -70,6 +72,7 @@ def prepare_block(
     forward: a part's output (N, d) with given tensors on about 2k sample tokens; the norm before
         it and Gemma's after it are in it, the residual is not (`parts.block_parts`).
     format_of: what a matrix will be rounded to; None: it stays as it is.
+    keep_moments: False: the Hessians become the new block's in place, which saves a copy.
 
     Raises:
         BadConfig: a family without a table, or a format that does not fit the rows.
@@ -98,11 +101,14 @@ def prepare_block(
             site.measured or "linear",
             choice.screened,
         )
-    if config.clip:
-        for site in sites_of(shape.family):
-            if site.name in result.scales:
-                hessian = folded_hessian(moments[site.name].hessian, result.scales[site.name])
+    targets.clear()
+    fold = folded_hessian if keep_moments else fold_hessian
+    for site in sites_of(shape.family):
+        if site.name in result.scales and (config.clip or not keep_moments):
+            hessian = fold(moments[site.name].hessian, result.scales[site.name])
+            if config.clip:
                 _clip(_formats(layer, site, format_of), hessian, config, result)
+            del hessian  # before the next site's copy is made
     return result
 
 

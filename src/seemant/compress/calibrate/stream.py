@@ -70,6 +70,7 @@ class LayerWork:
             raise ValueError(f"{tuple(new.shape)} for {name} of layer {self.layer}")
         self.weights[name] = new.float()
         self._changed = True
+        self._stream._next = {}  # made with the old values
 
     def sample(self, tokens: int) -> tuple[Tensor, list[int]]:
         """Return inputs of the block (N, d), whole sequences until each language has so many

@@ -62,7 +62,8 @@ def tensors_of(source: Source) -> Tensors:
     sizes = {name: tensor.shape for name, tensor in source.file.tensors.items()}
 
     def slices(name: str) -> Iterator[NDArray[np.float32]]:
-        yield from source.slices(name)
-        source.file.forget_pages()
+        for piece in source.slices(name):
+            yield piece
+            source.file.forget_pages()
 
     return Tensors(gguf_weights(source.file).shape, sizes, slices)

@@ -174,6 +174,6 @@ def _lacks(lang: Lang, text: Text) -> BadFile:
     return BadFile(
         f"the calibration text has no {lang} ({SCRIPT_NAMES[lang]}); languages there: {there}",
         where=f"language {lang}",
-        fix=f"add {lang} text: without it {lang} comes out worse than uncalibrated; or leave it "
+        fix=f"add {lang} text: without it {lang} loses several times as much; or leave it "
         "out of the languages, or allow the gap",
     )

@@ -17,8 +17,9 @@ from torch import Tensor
 from seemant.compress.evaluate.chunks import batches_of, scored
 from seemant.compress.evaluate.head import Head
 from seemant.core.atomic import atomic_path
-from seemant.core.errors import BadFile
+from seemant.core.errors import BadFile, from_os_error
 from seemant.models.decoder.decoder import Decoder
+from seemant.train.tensor_file import write_tensors
 
 BATCH_TOKENS = 1024
 Chunk = tuple[str, tuple[int, ...]]
@@ -85,17 +86,23 @@ class Reference:
         return digest.hexdigest()[:16]
 
     def save(self, path: Path) -> None:
-        """Write chunks and states as safetensors; the head stays where the model is."""
-        from safetensors.torch import save_file
+        """Write chunks and states as safetensors; the head stays where the model is.
 
+        Raises:
+            WorldError: the disk is full or refuses; nothing half-written is left.
+        """
         facts = {
             "chunks": json.dumps(self.chunks),
             "batches": json.dumps([[b.start, b.stop] for b in self.batches]),
             "head": head_hash(self.head),
         }
-        tensors = {f"hidden.{i}": each.contiguous() for i, each in enumerate(self.hidden)}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, facts)
+        tensors = {f"hidden.{i}": each for i, each in enumerate(self.hidden)}
+        try:
+            with atomic_path(path) as temporary:
+                # safetensors' own writer tells of a full disk as of a damaged file.
+                write_tensors(temporary, tensors, facts)
+        except OSError as error:
+            raise from_os_error(error) from error
 
     @classmethod
     def load(cls, path: Path, head: Head) -> "Reference":

@@ -94,7 +94,7 @@ def prepare(
         BadFile: H is not finite, or not positive definite.
     """
     width = format.block or len(hessian)
-    arrangement = arrange(config.order, hessian.diagonal().double(), width)
+    arrangement = arrange(config.order or "groups", hessian.diagonal().double(), width)
     made = factor(hessian, arrangement.columns, config.damp, name=name, dtype=dtype)
     return Prepared(hessian, arrangement, made)
 

@@ -12,7 +12,7 @@ on the format's grid in the same pass (section 3.5 of the paper); in "f16" that 
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ def run(matrix: Matrix, config: MethodConfig) -> Quantised:
             no Hessian, or an order of columns other than the natural one.
         BadFile: a weight or a moment is not finite, or H is not positive definite.
     """
-    if config.order != "natural":
+    if config.order not in (None, "natural"):
         raise BadConfig(
             f"sparsegpt chooses its masks in stored order, not in the order {config.order!r}",
             where="order",
@@ -64,7 +64,9 @@ def sparsegpt(
     pattern = pattern_of(config.sparsity)
     if pattern.m is not None:
         mask(matrix.weight[:1], pattern, name=matrix.name)  # M divides the row, or an error
-    prepared = prepare(matrix.the_hessian(), matrix.format, config, name=matrix.name)
+    prepared = prepare(
+        matrix.the_hessian(), matrix.format, replace(config, order="natural"), name=matrix.name
+    )
     chosen: list[int] = []
     quantised, report = gptq(
         matrix.weight,

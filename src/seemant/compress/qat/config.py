@@ -13,9 +13,9 @@ from seemant.formats.tensor_format import Search
 class QatConfig(Config):
     """Codes and scales trained against the unrounded model, on the very grid that is exported."""
 
-    mode: Literal["scales", "full", "lora"] = "scales"
-    """What is trained: "scales" (scales, offsets, norms; codes stay: cheap, best after GPTQ),
-    "full" (the weights behind the codes too), "lora" (a low-rank change of them: less memory)"""
+    mode: Literal["scales", "full", "lora"] = "lora"
+    """What is trained: "scales" (scales, offsets, norms; codes stay), "lora" (a low-rank change of
+    the weights behind the codes too: best after GPTQ), "full" (all weights behind the codes)"""
 
     bits: int = Field(default=4, ge=2, le=8)
     """Bits a weight of the blocks' matrices; a variant brings its own grids instead."""
@@ -32,7 +32,7 @@ class QatConfig(Config):
     """Tokens that are trained on in all; text that is shorter is read again."""
     length: int = Field(default=256, ge=16)
     """Tokens of a sequence."""
-    batch: PositiveInt = 8
+    batch: PositiveInt = 4
     """Sequences of an update."""
     micro: PositiveInt = 4
     """Sequences that pass together; memory and speed only."""
@@ -46,12 +46,12 @@ class QatConfig(Config):
     heldout: PositiveInt = 2
     """Sequences of each language that are looked at before and after, and not trained on."""
 
-    lr_scale: PositiveFloat = 1e-3
+    lr_scale: PositiveFloat = 3e-3
     """Learning rate of scales and offsets, as a share of the scale they start from."""
     lr_weight: PositiveFloat = 1e-2
     """Learning rate of weights (mode full), in steps of the grid. A code changes only if its weight
     travels (1 - slack)/2 of a step: too low a rate for the updates trains scales alone."""
-    lr_lora: PositiveFloat = 5e-3
+    lr_lora: PositiveFloat = 1e-2
     """Learning rate of the low-rank factors (mode lora)."""
     lr_norm: PositiveFloat = 1e-4
     """Learning rate of norms, as a share of their mean size."""

@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Any
 from seemant.compress.config import CompressConfig
 from seemant.compress.qat.config import QatConfig
 from seemant.core.errors import BadFile
-from seemant.core.measurement import Measurement, exact
+from seemant.core.measurement import Measurement
 from seemant.core.stage import Inputs, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from seemant.compress.methods.quantised import Quantised
     from seemant.compress.qat.loop import Plan
     from seemant.compress.qat.start import Start
     from seemant.compress.qat.student import Student
     from seemant.compress.qat.teacher import Teacher
     from seemant.compress.qat.text import Sequences
+    from seemant.compress.qat.written import Settings
     from seemant.compress.source import Source
 
-VARIANT_NAME, LOSSES_NAME = "variant.json", "losses.jsonl"
+LOSSES_NAME = "losses.jsonl"
 
 
 def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
@@ -34,6 +32,7 @@ def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         WorldError: a full disk, or a loss that is not finite; the same call goes on.
     """
     from seemant.compress.qat.student import build_student
+    from seemant.compress.qat.written import trained_measures, write_trained
     from seemant.compress.source import gguf_of, open_source
     from seemant.core.machine import cores
     from seemant.core.runlog import log_event
@@ -67,15 +66,15 @@ def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         _train(student, teacher, text, plan, inputs, out)
         after = _looked(student, teacher, text, plan)
     log_event(out, "trained", before=before, after=after)
-    variant = _write(config, settings, inputs, source, start, student, out)
+    variant = write_trained(config, settings, inputs, source, start, student, out)
     for folder in (".teacher", ".checkpoints"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    return _measurements(variant, before, after, config)
+    return trained_measures(variant, before, after, config)
 
 
 STAGE = Stage(
     name="qat",
-    version=1,
+    version=2,
     config=QatConfig,
     run=run,
     roles={
@@ -87,22 +86,12 @@ STAGE = Stage(
 )
 
 
-class _Settings(CompressConfig):
-    """The grids of a trained variant, as compress describes them, under its own method's name."""
-
-    trained: str = ""
-    """the mode"""
-
-    @property
-    def method_name(self) -> str:
-        """For example "qat-full"."""
-        return f"qat-{self.trained}"
-
-
-def _start(config: QatConfig, inputs: Inputs, source: "Source") -> "tuple[Start, _Settings]":
+def _start(config: QatConfig, inputs: Inputs, source: "Source") -> "tuple[Start, Settings]":
     """Return what training starts from, and the settings that describe its grids."""
+    from seemant.compress.describe import MIXED
     from seemant.compress.plan import EMBEDDING
-    from seemant.compress.qat.start import nearest_start, variant_start
+    from seemant.compress.qat.start import VARIANT_NAME, nearest_start, variant_start
+    from seemant.compress.qat.written import Settings
     from seemant.core.jsonl import read_json
 
     tail = "-qat" if config.mode == "full" else f"-qat-{config.mode}"
@@ -113,14 +102,15 @@ def _start(config: QatConfig, inputs: Inputs, source: "Source") -> "tuple[Start,
         grids = {key: getattr(config, key) for key in keys}
         plain = CompressConfig.model_validate(grids).variant_name
         told = {**grids, **named, "fit": config.fit, "name": config.name or plain + tail}
-        settings = _Settings.model_validate(told)
+        settings = Settings.model_validate(told)
         return nearest_start(source, settings), settings
     told = read_json(variant.path / VARIANT_NAME)
     _check_same(inputs, told, variant.path)
-    settings = _Settings.model_validate(
+    settings = Settings.model_validate(
         {
             **named,
-            "format": told["format"],
+            # "mixed" is no format: then every matrix has its own in `formats`
+            "format": "" if told["format"] == MIXED else told["format"],
             "formats": told["formats"],
             "embedding_format": told["tensors"][EMBEDDING]["format"],
             "embedding_method": told["embedding_method"],
@@ -175,7 +165,7 @@ def _teacher(
     given = (inputs[role].sha256 for role in ("model", "adapter") if role in inputs)
     weights = reference_weights(source.file, source)
     decoder = frozen_decoder(weights, "float", "float", config.teacher_compute)
-    with progress("teacher", len(every), "sequences") as tick:
+    with progress("teacher", len(set(every)), "sequences") as tick:
         return teacher_of(decoder, every, out, [*given, config.teacher_compute], tick)
 
 
@@ -239,62 +229,3 @@ def _looked(
         found[str(lang)] = sum(each) / len(each)
         at += len(rows)
     return found
-
-
-def _write(
-    config: QatConfig,
-    settings: _Settings,
-    inputs: Inputs,
-    source: "Source",
-    start: "Start",
-    student: "Student",
-    out: Path,
-) -> dict[str, Any]:
-    """Write model.gguf, check it, write variant.json and return its content."""
-    from seemant.compress.naming import subject_of
-    from seemant.compress.rounding import GivenRounding
-    from seemant.compress.run import finish
-    from seemant.core.jsonl import write_json
-
-    model, adapter, variant = inputs["model"], inputs.get("adapter"), inputs.get("variant")
-    subject = subject_of(settings, model.label, adapter.label if adapter else None)
-    given = {**start.quantised, **dict(student.quantised())}
-    rounding = GivenRounding(source, start.plan, given, {**start.kept, **student.kept()})
-    told = finish(settings, inputs, source, rounding, out, subject)
-    told["start"] = {"label": variant.label, "sha256": variant.sha256} if variant else None
-    told["tokens_trained"] = config.steps * config.batch * config.length
-    told["codes_moved"] = _moved(start, given, set(student.layers))
-    write_json(out / VARIANT_NAME, told)
-    return told
-
-
-def _moved(start: "Start", given: "Mapping[str, Quantised]", names: set[str]) -> float:
-    """Return the share of the trained matrices' codes that are not the start's; 0: scales alone."""
-    changed = sum(int((given[n].codes != start.quantised[n].codes).sum()) for n in names)
-    return changed / max(1, sum(given[n].codes.size for n in names))
-
-
-def _measurements(
-    variant: dict[str, Any], before: dict[str, float], after: dict[str, float], config: QatConfig
-) -> list[Measurement]:
-    from seemant.compress.run import measurements_of
-
-    subject = variant["subject"]
-    rows = measurements_of(subject, variant)
-    rows.append(exact(subject, "qat_codes_moved", variant["codes_moved"], "ratio"))
-    for metric, found in (("qat_kld_before", before), ("qat_kld_after", after)):
-        rows += [
-            Measurement(
-                subject=subject,
-                metric=metric,
-                lang=lang,
-                value=value,
-                unit="nats/token",
-                ci_method="none: a look at few sequences of the same text; see divergence",
-                n=config.heldout * config.length,
-                n_clusters=config.heldout,
-                conditions={"method": variant["method"], "tokens": variant["tokens_trained"]},
-            )
-            for lang, value in found.items()
-        ]
-    return rows

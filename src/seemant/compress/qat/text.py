@@ -35,7 +35,7 @@ def training_text(
     """Return sequences of calibration text (`calibrate.tokens`), languages in turns.
 
     Of each language the first `n_heldout` are looked at only, and at most tokens / languages are
-    trained on.
+    trained on. A language of fewer sequences comes round again until all have as many.
 
     Raises:
         BadFile, BadRecord: a language is missing, or too short to train on.
@@ -73,4 +73,4 @@ def batch_at(n: int, size: int, step: int, seed: int) -> list[int]:
 
 def _in_turns(parts: Sequence[Sequence[Ids]]) -> Iterator[list[Ids]]:
     for i in range(max(len(part) for part in parts)):
-        yield [part[i] for part in parts if i < len(part)]
+        yield [part[i % len(part)] for part in parts]

@@ -7,7 +7,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from seemant.core.errors import BadConfig
 from seemant.formats.gguf_read import GgufFile
@@ -15,6 +15,7 @@ from seemant.formats.on_grid import ON_GRID, detect
 from seemant.formats.packing import BLOCK
 
 Kind = Literal["dequantised file", "dithered", "fp"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 DITHERED: Literal["dithered"] = "dithered"
 
 REFERENCE_KEY = "seemant.reference"
@@ -49,8 +50,10 @@ def which(file: GgufFile) -> ReferenceFacts:
                 weights[layout] = weights.get(layout, 0) + tensor.n_weights
     shares = {name: weights[name] / total for name in sorted(weights, key=lambda n: -weights[n])}
     on_grid = sum(weights.values()) / total if total else 0.0
-    if is_dithered(file):
-        return ReferenceFacts(DITHERED, on_grid, shares)
+    marked = file.metadata.get(REFERENCE_KEY)  # of a dithered file, or one rotated off its grid
+    for kind in KINDS:
+        if marked == kind:
+            return ReferenceFacts(kind, on_grid, shares)
     return ReferenceFacts("dequantised file" if on_grid > ON_GRID else "fp", on_grid, shares)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seemant.compress.describe import MIXED
 from seemant.compress.reference.which import DITHERED
 from seemant.core.measurement import Measurement
 from seemant.frontier.languages import language
@@ -214,7 +215,9 @@ def _how(facts: Mapping[str, Any]) -> str:
     named = str(facts.get("format", ""))
     if named.endswith("_k") or named == "f16":
         grid = named.upper()
-    if facts.get("formats"):
+    if named == MIXED:
+        grid = f"formats chosen matrix by matrix, codes of {facts.get('bits')} bits in the mean"
+    elif facts.get("formats"):
         grid += f", {len(facts['formats'])} formats of single tensors"
     if facts.get("sparsity"):
         grid += f", {facts['sparsity']} of weights removed"
