@@ -67,7 +67,7 @@ from seemant.models.resolve import resolve
 
 LIMIT, BAR = 0.10, 0.85
 EMBEDDING, HEAD = "token_embd.weight", "output.weight"
-TABLE_SHARE = 0.5  # of the tied embedding's Hessian: its role as a table
+TABLE_SHARE = 0.1  # of the tied embedding's Hessian: its role as a table
 ROWS = 1 << 15  # of a matrix rounded together
 ROUNDS = 4
 MENU = ("q8_0", "q6_k", "q5_1", "q5_0", "q4_1", "q4_k", "q4_0")
@@ -166,10 +166,10 @@ class Rounded:
         return dequantize_rows(self.packed(name, format), format.container)
 
     def packed(self, name: str, format: Format) -> NDArray[np.uint8]:
-        """Return our stored rows: GPTQ below 8 bits, else (or without a Hessian) the nearest."""
+        """Return our stored rows: by GPTQ, without a Hessian the nearest."""
         if (name, format.name) not in self._packed:
             hessian = self.hessian(name)
-            method = "gptq" if hessian is not None and format.grid.bits < 8 else "rtn"
+            method = "rtn" if hessian is None else "gptq"
             parts = []
             for start in range(0, self.file.tensors[name].shape[0], ROWS):
                 w = self.file.rows(name, start, start + ROWS)

@@ -218,7 +218,7 @@ def test_a_run_killed_while_it_writes_calibrates_nothing_twice(
             run(**settings, store="killed")
     with monkeypatch.context() as patch:
         patch.setattr("seemant.compress.calibrated._round_layer", None)
-        patch.setattr("seemant.compress.calibrated._large_slices", None)
+        patch.setattr("seemant.compress.calibrated.gathered", None)
         again = run(**settings, store="killed")
     assert sha256(again.path / "model.gguf") == sha256(whole.path / "model.gguf")
 
@@ -255,7 +255,7 @@ def test_a_search_keeps_its_budget_and_says_what_it_measured(run: Run) -> None:
     )
     variant = json.loads((done.path / "variant.json").read_text())
     assert variant["file_bytes"] <= 1_000_000
-    assert variant["search"]["measured_rounding"] == "importance, mse"
+    assert variant["search"]["measured_rounding"] == "importance, mse; embedding gptq"
     assert not (done.path / ".search.jsonl").exists()
     file = open_gguf(done.path / "model.gguf")
     kinds = [t.type_name for n, t in file.tensors.items() if n.endswith("_down.weight")]

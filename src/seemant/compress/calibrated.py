@@ -32,7 +32,7 @@ from seemant.compress.methods.quantised import Quantised
 from seemant.compress.methods.registry import method_of
 from seemant.compress.plan import EMBEDDING, HEAD, OUTER, TensorPlan, is_torch_only
 from seemant.compress.rounding import SlicewiseRounding
-from seemant.compress.source import Source
+from seemant.compress.source import Source, gathered
 from seemant.core.errors import BadConfig
 from seemant.core.progress import progress
 from seemant.core.stage import Input
@@ -223,7 +223,7 @@ def _round_outer(
     importance, notes = hessian.diagonal().numpy().copy(), dict[str, float]()
 
     def pieces() -> Iterator[tuple[NDArray[np.float32], Quantised]]:
-        for w in _large_slices(stream, name):
+        for w in gathered(stream.tensors.slices(name), _OUTER_ROWS):
             matrix = Matrix(name, w, format, config.outer_fit, hessian, importance)
             yield w, method.run(matrix, config.method_config)
             for key, value in matrix.notes.items():
@@ -231,15 +231,3 @@ def _round_outer(
                 notes[key] = notes.get(key, 0.0) + value * share
 
     kept.add(name, pieces(), notes)
-
-
-def _large_slices(stream: LayerStream, name: str) -> Iterator[NDArray[np.float32]]:
-    """Yield a tensor's rows in slices of 16k or so: a factorisation is paid once a slice."""
-    waiting: list[NDArray[np.float32]] = []
-    for piece in stream.tensors.slices(name):
-        waiting.append(piece)
-        if sum(map(len, waiting)) >= _OUTER_ROWS:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)

@@ -3,47 +3,38 @@
     table of measured divergence by group and format -> exact knapsack -> the best measured file
 
 A quarter of the calibration text measures, the rest calibrates. Values in the table are rounded
-with the importance of each input; error feedback comes afterwards, when the file is made.
+as `search_values` says; the blocks' error feedback comes afterwards, when the file is made.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from seemant.compress.calibrate.stream import MIXED, SITE_OF, LayerStream
-from seemant.compress.calibrate.tensors import tensors_of
 from seemant.compress.calibrate.tokens import (
     Text,
-    calibrating_part,
     measuring_part,
     read_text,
-    sequences_of,
 )
 from seemant.compress.config import CompressConfig
 from seemant.compress.evaluate.chunks import chunks_of
 from seemant.compress.evaluate.reference import Reference
 from seemant.compress.evaluate.replaced import set_matrix
-from seemant.compress.plan import HEADER_ROOM, OUTER
+from seemant.compress.plan import HEADER_ROOM
 from seemant.compress.search.budget import parse_size
 from seemant.compress.search.groups import EMBEDDING, HEAD, fixed_bytes, groups_of
 from seemant.compress.search.measure import Bench, measured_table
 from seemant.compress.search.search import Searched, search_best, search_fewest
+from seemant.compress.search_values import rounded_values, rounding_name
 from seemant.compress.source import Source
 from seemant.core.errors import BadConfig
 from seemant.core.journal import Journal
-from seemant.core.progress import progress
 from seemant.core.stage import Input
-from seemant.formats.tensor_format import Format, Search, fit_format, snap_format, value_format
 from seemant.models.decoder.decoder import Decoder
 from seemant.models.decoder.load import load_decoder
 from seemant.models.tokenizer import tokenizer_of_metadata
 
 JOURNAL = ".search.jsonl"
-ROUNDING = "importance, mse"  # of the values that a search measures
 _LOW = {"blocks": "q4_0", "outer": "q8_0"}  # the all-low baseline: never a 4-bit embedding
 
 
@@ -66,22 +57,13 @@ def search_formats(
     torch.set_num_threads(config.threads)
     text = read_text(calibration.path, rejected=out / "rejected.jsonl")
     decoder = merged_decoder(source)
-    importance = _importance(config, text, source)  # says which language the text lacks
+    values = rounded_values(config, text, source)  # says which language the text lacks
     reference = _reference(config, text, source, decoder)
     groups = groups_of(source.file, bands=config.bands)
 
-    def values(name: str, format: Format) -> NDArray[np.float32]:
-        search: Search = "minmax" if name in OUTER else "mse"  # as `compress` rounds them
-        out, at = np.empty(source.file.tensors[name].shape, np.float32), 0
-        for w in source.slices(name):  # rows are independent, and an embedding is large
-            params = fit_format(w, format, search=search, importance=importance.get(name))
-            out[at : at + len(w)] = value_format(snap_format(w, params), params)
-            at += len(w)
-        return out
-
     low = {g.name: _LOW["outer" if g.name in (EMBEDDING, HEAD) else "blocks"] for g in groups}
     with Journal(out / JOURNAL) as journal:
-        bench = Bench(decoder, reference, groups, values, journal, method=ROUNDING)
+        bench = Bench(decoder, reference, groups, values, journal, method=rounding_name(config))
         table = measured_table(bench, menu=config.menu, low=low)
         fixed = fixed_bytes(source.file, groups)
         if config.divergence is not None:
@@ -116,35 +98,6 @@ def _reference(config: CompressConfig, text: Text, source: Source, decoder: Deco
     return Reference.of(decoder, chunks, marks=marks)
 
 
-def _importance(
-    config: CompressConfig, text: Text, source: Source
-) -> Mapping[str, NDArray[np.float32]]:
-    """Return the mean of x² by column of every block's matrix, languages in equal parts."""
-    sequences = sequences_of(
-        calibrating_part(text),
-        tokenizer_of_metadata(source.file.metadata),
-        config.languages,
-        tokens=min(config.calibration_tokens, 4096),
-        length=config.sequence,
-        seed=config.seed,
-        allow_gap=config.allow_language_gap,
-    )
-    stream = LayerStream(
-        tensors_of(source),
-        {str(lang): each for lang, each in sequences.items()},
-        weights={lang: 1.0 for lang in sequences},
-    )
-    found: dict[str, NDArray[np.float32]] = {}
-    with progress("importance", stream.tensors.shape.layers, "layers") as tick:
-        for work in stream.layers():
-            for name in work.weights:
-                _, _, kind, part = name.split(".")
-                if part == "weight" and kind in SITE_OF:
-                    found[name] = work.moments[SITE_OF[kind]][MIXED].importance().numpy().copy()
-            tick()
-    return found
-
-
 def _facts(config: CompressConfig, found: Searched, reference: Reference) -> dict[str, Any]:
     interaction = found.interaction
     return {
@@ -153,7 +106,7 @@ def _facts(config: CompressConfig, found: Searched, reference: Reference) -> dic
         "groups": dict(found.allocation.formats),
         "predicted_kld": dict(found.allocation.kld),
         "measured_kld": dict(found.kld),
-        "measured_rounding": ROUNDING,  # not the file's own method, which comes afterwards
+        "measured_rounding": rounding_name(config),  # of the blocks not the file's own method
         "gap": found.allocation.gap,
         "r2": None if interaction is None else interaction.r2,
         "reading": None if interaction is None else interaction.reading(),

@@ -1,6 +1,6 @@
 """The weights that are compressed: the dequantised base file with the adapter merged in fp32."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,3 +92,15 @@ def gguf_of(model: Path, room: str) -> Path:
             fix="name a .gguf file (llama.cpp's convert_hf_to_gguf.py makes one from a folder)",
         )
     return path
+
+
+def gathered(slices: Iterable[NDArray[np.float32]], rows: int) -> Iterator[NDArray[np.float32]]:
+    """Yield a tensor's slices joined to `rows` rows or more: some work is paid once a slice."""
+    waiting: list[NDArray[np.float32]] = []
+    for piece in slices:
+        waiting.append(piece)
+        if sum(map(len, waiting)) >= rows:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
