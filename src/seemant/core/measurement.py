@@ -1,9 +1,12 @@
 """A number with where it came from and how sure it is: the only way a number travels."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from seemant.core.interval import Interval
 
 Origin = Literal["measured", "predicted", "reported"]
 
@@ -84,4 +87,28 @@ def exact(
         ci_method=EXACT,
         n=1,
         conditions=conditions or {},
+    )
+
+
+def of_interval(
+    subject: str,
+    metric: str,
+    lang: str | None,
+    interval: Interval,
+    given: Mapping[str, str | int | float | bool | None],
+    unit: str = "nats/token",
+) -> Measurement:
+    """Return a value with its interval, n and clusters as a measurement."""
+    return Measurement(
+        subject=subject,
+        metric=metric,
+        lang=lang,
+        value=interval.value,
+        unit=unit,
+        ci_low=interval.low,
+        ci_high=interval.high,
+        ci_method=interval.method,
+        n=interval.n,
+        n_clusters=interval.n_clusters,
+        conditions=dict(given),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from seemant.core.measurement import Measurement
+from seemant.core.measurement import Measurement, of_interval
 from seemant.core.records import Lang
 from seemant.core.seeds import rng
 from seemant.probe.chunk_sums import Chunk, Floats, draws, ratio
@@ -80,18 +80,6 @@ def _measurements(
     subject: str, lang: Lang, route: str, engine: str, rows: Sequence[Row]
 ) -> list[Measurement]:
     return [
-        Measurement(
-            subject=subject,
-            metric=metric,
-            lang=lang,
-            value=found.value,
-            unit=unit,
-            ci_low=found.low,
-            ci_high=found.high,
-            ci_method=found.method,
-            n=found.n,
-            n_clusters=found.n_clusters,
-            conditions={"route": route, "engine": engine},
-        )
+        of_interval(subject, metric, lang, found, {"route": route, "engine": engine}, unit)
         for metric, unit, found in rows
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from seemant.core.measurement import Measurement, exact
+from seemant.core.measurement import Measurement, exact, of_interval
 from seemant.core.records import Lang
 from seemant.core.seeds import rng
 from seemant.probe.diagnose import LABELS, MIN_SCRIPT_SHARE
@@ -58,13 +58,13 @@ def measure(
             interval = _interval(group, value, of_shares)
             if interval is None:
                 continue
-            made.append(_measurement(subject, name, lang, unit, interval, conditions))
+            made.append(of_interval(subject, name, lang, interval, conditions, unit))
             if before is not None:
                 change = _change(group, before, value, seed, name)
                 if change is not None:
                     with_p = {**conditions, "p_sign_flip": change[1]}
                     name_of = f"{name}_change"
-                    made.append(_measurement(subject, name_of, lang, unit, change[0], with_p))
+                    made.append(of_interval(subject, name_of, lang, change[0], with_p, unit))
         if lang is not None:
             made += _diagnoses(subject, lang, group, conditions)
             made += _borders(subject, lang, group, conditions)
@@ -116,9 +116,9 @@ def _diagnoses(
         earlier = [float(score.before_diagnosis == label) for score in known]
         both = {**conditions, "share_before": sum(earlier) / len(earlier)}
         interval = proportion(now, families)
-        made.append(_measurement(subject, f"diagnosis_{label}", lang, "share", interval, both))
+        made.append(of_interval(subject, f"diagnosis_{label}", lang, interval, both, "share"))
     charged = proportion([float(bool(score.charged)) for score in known], families)
-    made.append(_measurement(subject, "charged", lang, "share", charged, conditions))
+    made.append(of_interval(subject, "charged", lang, charged, conditions, "share"))
     return made
 
 
@@ -131,26 +131,3 @@ def _borders(
         return []
     n = float(sum(known))
     return [exact(subject, "merged_borders", n, "probes", lang=lang, conditions=conditions)]
-
-
-def _measurement(
-    subject: str,
-    metric: str,
-    lang: Lang | None,
-    unit: str,
-    interval: Interval,
-    conditions: Conditions,
-) -> Measurement:
-    return Measurement(
-        subject=subject,
-        metric=metric,
-        lang=lang,
-        value=interval.value,
-        unit=unit,
-        ci_low=interval.low,
-        ci_high=interval.high,
-        ci_method=interval.method,
-        n=interval.n,
-        n_clusters=interval.n_clusters,
-        conditions=conditions,
-    )

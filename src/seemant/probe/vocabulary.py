@@ -97,7 +97,7 @@ def divergences(
         weight, rescale = p.add(a, start - a.shape[1])
         for name, difference in differences.items():
             cross[name].mul_(rescale).add_(difference.mul_(weight).sum(1))
-    return {name: _found(p, q[name], cross[name]) for name in candidates}
+    return {name: summed(p, q[name], cross[name]) for name in candidates}
 
 
 def recut(blocks: Iterable[Tensor], step: int) -> Iterator[Tensor]:
@@ -162,7 +162,8 @@ def _slices(source: Source, step: int) -> Iterator[Tensor]:
     return head.slices(hidden, step)
 
 
-def _found(p: Running, q: Running, cross: Tensor) -> TokenDivergence:
+def summed(p: Running, q: Running, cross: Tensor) -> TokenDivergence:
+    """Return the divergence of every row, from sums over the whole vocabulary; cross: C, (n,)."""
     kld = cross / p.total - p.log_total() + q.log_total()
     nll_ref = p.nll()
     return TokenDivergence(

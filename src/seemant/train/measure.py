@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from seemant.core.interval import Interval
-from seemant.core.measurement import Measurement
+from seemant.core.measurement import Measurement, of_interval
 from seemant.core.runlog import read_events
 from seemant.core.usage import peak_rss_bytes
 from seemant.train.heldout import by_bucket, by_language, nats_per_token
@@ -105,27 +104,3 @@ def costs(subject: str, out: Path, given: Conditions) -> list[Measurement]:
         )
         for metric, value, unit in rows
     ]
-
-
-def of_interval(
-    subject: str,
-    metric: str,
-    lang: str | None,
-    interval: Interval,
-    given: Conditions,
-    unit: str = "nats/token",
-) -> Measurement:
-    """Return a value with its interval, n and clusters as a measurement."""
-    return Measurement(
-        subject=subject,
-        metric=metric,
-        lang=lang,
-        value=interval.value,
-        unit=unit,
-        ci_low=interval.low,
-        ci_high=interval.high,
-        ci_method=interval.method,
-        n=interval.n,
-        n_clusters=interval.n_clusters,
-        conditions=dict(given),
-    )

@@ -1,18 +1,11 @@
 """KLD of two heads over the vocabulary, a slice of it at a time: no row of logits is ever whole.
 
-With logits a (reference) and b (candidate), running maxima m, and sums in float64:
-
-    Z_a = sum_v exp(a_v - m_a),   C = sum_v exp(a_v - m_a) (a_v - b_v)
-    KLD = C / Z_a - (m_a + log Z_a) + (m_b + log Z_b)
-
-as sum_v p_v (log p_v - log q_v) with log p_v = a_v - m_a - log Z_a. A slice that raises the maximum
-rescales what was summed. Equal logits give exactly 0. Each slice of the head is read once for all
-rows, where rows of whole log-softmaxes would read it once for every 32.
+The sums are those of `probe.vocabulary`. Each slice of the head is read once for all rows, where
+rows of whole log-softmaxes would read it once for every 32.
 """
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +14,7 @@ from seemant.models.frozen.float_matrix import FloatMatrix
 from seemant.models.frozen.gemm import product
 from seemant.models.frozen.matrix import FrozenMatrix
 from seemant.probe.divergence import TokenDivergence
+from seemant.probe.vocabulary import Running, summed
 
 _CELLS = 1 << 20  # logits of one slice: 4 MB of float32, so that a few of them stay in the cache
 _LEAST = 256  # columns of a slice: fewer would starve the product
@@ -75,7 +69,7 @@ def divergence(
     if p_head.n_vocab != q_head.n_vocab:
         raise ValueError(f"vocabularies of {p_head.n_vocab} and {q_head.n_vocab}")
     n = len(targets)
-    p, q, cross = Running.of(targets), Running.of(targets), torch.zeros(n, dtype=torch.float64)
+    p, q, cross = Running(targets), Running(targets), torch.zeros(n, dtype=torch.float64)
     for start, stop in slices(n, p_head.n_vocab):
         a = p_head.logits(p_hidden, start, stop)
         b = q_head.logits(q_hidden, start, stop)
@@ -83,20 +77,13 @@ def divergence(
         q.add(b, start)
         weight, rescale = p.add(a, start)
         cross.mul_(rescale).add_(weight.mul_(difference).sum(1))
-    kld = cross / p.total - p.log_total() + q.log_total()
-    nll_ref = p.nll()
-    return TokenDivergence(
-        kld=np.maximum(kld.numpy(), 0.0),  # what is left below 0 is rounding
-        top1=(p.best == q.best).double().numpy(),
-        dnll=(q.nll() - nll_ref).numpy(),
-        nll_ref=nll_ref.numpy(),
-    )
+    return summed(p, q, cross)
 
 
 @torch.inference_mode()
 def nll(hidden: Tensor, head: Head, targets: Tensor) -> Tensor:
     """Return -log p(target) of every row, (n,) float64 nats; arguments as in `divergence`."""
-    p = Running.of(targets)
+    p = Running(targets)
     for start, stop in slices(len(targets), head.n_vocab):
         p.add(head.logits(hidden, start, stop), start)
     return p.nll()
@@ -106,49 +93,3 @@ def slices(n_rows: int, n_vocab: int) -> list[tuple[int, int]]:
     """Return the cuts of the vocabulary for so many rows."""
     step = max(_LEAST, _CELLS // max(n_rows, 1))
     return [(start, min(start + step, n_vocab)) for start in range(0, n_vocab, step)]
-
-
-@dataclass(slots=True)
-class Running:
-    """What is known of each row's softmax after some slices; all (n,), float64 but `best`."""
-
-    targets: Tensor
-    top: Tensor
-    best: Tensor
-    total: Tensor
-    at_target: Tensor
-
-    @classmethod
-    def of(cls, targets: Tensor) -> "Running":
-        """Return the state before the first slice."""
-        n = len(targets)
-        low = torch.full((n,), -torch.inf)
-        wide = torch.zeros(n, dtype=torch.float64)
-        return cls(targets, low, torch.zeros(n, dtype=torch.int64), wide, wide.clone())
-
-    def add(self, logits: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """Take in a slice (n, s), which is overwritten.
-
-        Returns exp(logits - top) (n, s), and what earlier sums must be multiplied by (n,).
-        """
-        rows = torch.arange(len(logits))
-        place = self.targets - start
-        here = (place >= 0) & (place < logits.shape[1])
-        self.at_target[here] = logits[rows[here], place[here]].double()
-        high, where = logits.max(1)
-        raised = high > self.top
-        self.best = torch.where(raised, where + start, self.best)
-        top = torch.where(raised, high, self.top)
-        rescale = torch.exp((self.top - top).double())
-        self.top = top
-        weight = logits.sub_(top[:, None]).exp_()
-        self.total = self.total * rescale + weight.sum(1)
-        return weight, rescale
-
-    def log_total(self) -> Tensor:
-        """Return the log of the sum of exponentials, (n,)."""
-        return self.top.double() + self.total.log()
-
-    def nll(self) -> Tensor:
-        """Return -log softmax at the targets, (n,)."""
-        return self.log_total() - self.at_target

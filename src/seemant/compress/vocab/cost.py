@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.compress.vocab.price import LONGEST, TextNats, outside, text_nats
-from seemant.core.interval import Interval
-from seemant.core.measurement import Measurement
+from seemant.core.measurement import Measurement, of_interval
 from seemant.core.records import Lang
 from seemant.core.seeds import rng
 from seemant.models.decoder.load import load_decoder
@@ -16,6 +15,7 @@ from seemant.models.tokenizer import Tokenizer
 from seemant.probe.chunk_sums import draws, ratio
 
 LETTERS = 512  # of a paragraph are scored: a hundred tokens or two
+TEXT = {"text": "held out"}  # of which all of it is said
 COUNTED = 1000  # paragraphs a language whose tokens are looked up
 
 Texts = Mapping[Lang, Sequence[str]]
@@ -33,7 +33,7 @@ def tokens_outside(
         counts = [each for each in counts if each.n]
         drawn = draws(len(counts), rng(seed, "tokens outside", lang))
         found = ratio([c.n_outside for c in counts], [c.n for c in counts], drawn)
-        yield _measurement(subject, "tokens_outside", lang, "share", found)
+        yield of_interval(subject, "tokens_outside", lang, found, TEXT, "share")
 
 
 def nats(
@@ -64,8 +64,11 @@ def nats(
         before, after = found["before", lang], found["after", lang]
         for part, each in (("before", before), ("after", after)):
             value = each.per_byte(seed=seed)
-            yield _measurement(subject, "nats_per_byte", lang, "nats/byte", value, part=part)
-        yield _measurement(subject, "nats_ratio", lang, "ratio", after.over(before, seed=seed))
+            yield of_interval(
+                subject, "nats_per_byte", lang, value, {"part": part, **TEXT}, "nats/byte"
+            )
+        change = after.over(before, seed=seed)
+        yield of_interval(subject, "nats_ratio", lang, change, TEXT, "ratio")
 
 
 def chosen(texts: Texts, languages: Iterable[Lang], n: int, seed: int) -> dict[Lang, list[str]]:
@@ -85,21 +88,3 @@ def fitting(text: str, tokenizers: Sequence[Tokenizer]) -> str:
         if all(len(tokenizer.encode(short, False)) < LONGEST for tokenizer in tokenizers):
             return short
         size = min(size, len(short)) // 2
-
-
-def _measurement(
-    subject: str, metric: str, lang: Lang, unit: str, found: Interval, **conditions: str
-) -> Measurement:
-    return Measurement(
-        subject=subject,
-        metric=metric,
-        lang=lang,
-        value=found.value,
-        unit=unit,
-        ci_low=found.low,
-        ci_high=found.high,
-        ci_method=found.method,
-        n=found.n,
-        n_clusters=found.n_clusters,
-        conditions={**conditions, "text": "held out"},
-    )

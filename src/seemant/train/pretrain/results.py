@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from seemant.core.measurement import Measurement, exact
+from seemant.core.measurement import Measurement, exact, of_interval
 from seemant.core.runlog import read_events
 from seemant.train.fit import Fitted
-from seemant.train.measure import Conditions, costs, heldout_loss, of_interval, train_loss
+from seemant.train.measure import Conditions, costs, heldout_loss, train_loss
 from seemant.train.memory.plan import Plan, predicted
 from seemant.train.pretrain.bits import bits_per_byte, bytes_a_token, unigram_nats
 from seemant.train.pretrain.budget import Budget

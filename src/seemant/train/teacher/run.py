@@ -121,8 +121,8 @@ def _rows(config: TargetsConfig, inputs: Inputs, out: Path) -> "tuple[Form, Chec
 def _measurements(
     config: TargetsConfig, model: str, checked: "Checked", said: "list[Said]"
 ) -> list[Measurement]:
+    from seemant.core.measurement import of_interval
     from seemant.train.heldout import by_language, nats_per_token
-    from seemant.train.measure import of_interval
 
     subject, rows = config.subject or model, checked.rows
     found = [
