@@ -127,7 +127,7 @@ def journal(path: Path) -> list[str]:
     )
 
 
-def main() -> None:
+def main() -> int:
     """Run both studies, compare them, print the claim."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -166,11 +166,12 @@ def main() -> None:
     if not options.keep:
         shutil.rmtree(WORK, ignore_errors=True)
     bad = len(differ) + len(content) + len(torn) + orphans
+    holds = bad == 0 and struck == options.kills and n > 0
     say_claim(
         name="kill_resume",
         value=bad,
         bar=0,
-        holds=bad == 0 and struck == options.kills and n > 0,
+        holds=holds,
         n=struck,
         rows=[
             {
@@ -181,7 +182,8 @@ def main() -> None:
             }
         ],
     )
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

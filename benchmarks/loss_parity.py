@@ -43,7 +43,7 @@ GEMMA, SMOL = LANGUAGES
 RANDOM = {"Qwen/Qwen2.5-0.5B-Instruct": 24, "google/gemma-3-1b-it": 6}
 
 
-def main() -> None:
+def main() -> int:
     """Run the parts, print their rows, end with one line of JSON."""
     args = arguments()
     print(machine())
@@ -58,15 +58,17 @@ def main() -> None:
                 print(json.dumps(rows[-1]), flush=True)
     judged = [row for row in rows if row["bar"] is not None]
     worst = max(judged, key=lambda row: row["value"] / row["bar"] if row["bar"] else row["value"])
+    holds = all(row["holds"] for row in judged)
     say_claim(
         name="loss_parity",
         value=worst["value"],
         bar=worst["bar"],
-        holds=all(row["holds"] for row in judged),
+        holds=holds,
         n=len(judged),
         peer="hf",
         rows=rows,
     )
+    return 0 if holds else 1
 
 
 def gradients(folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -250,4 +252,4 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -35,8 +35,8 @@ def test_causal_words_stand_only_where_something_was_exchanged() -> None:
                 Explanation(column="kurtosis", lang="hi", rho=0.8, low=0.5, high=0.9, n_layers=18)
             ],
             language_effects=[
-                LanguageEffect(layer=n, first="kn", second="en", overall=2, ratio=2 + 4 * (n == 3),
-                               raw=3) for n in range(5)
+                LanguageEffect(layer=n, first="kn", second="en", overall=2, low=1.5, high=2.5,
+                               ratio=2 + 4 * (n == 3), raw=3) for n in range(5)
             ],
         ),
         folded=False,
@@ -49,7 +49,9 @@ def test_causal_words_stand_only_where_something_was_exchanged() -> None:
     assert "Restored" not in said  # was not run
     assert "errors compound" in said and "less harm than their size" in said
     assert "kurtosis of what flows in goes with more damage" in said
-    assert "Kannada 2.00 times what it costs English" in said and "layer 3 (6.00)" in said
+    assert (
+        "Kannada 2.00 [1.50, 2.50] times what it costs English" in said and "layer 3 (6.00)" in said
+    )
 
 
 def test_where_nothing_stands_out_it_says_so() -> None:

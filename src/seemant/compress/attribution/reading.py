@@ -17,7 +17,7 @@ from seemant.compress.attribution.cells import (
     Damage,
     How,
 )
-from seemant.compress.attribution.summary import Explanation, Ratio, Summary
+from seemant.compress.attribution.summary import Explanation, LanguageEffect, Ratio, Summary
 from seemant.core.records import Record
 
 NAMES = {"hi": "Hindi", "kn": "Kannada", "en": "English"}
@@ -166,7 +166,7 @@ def _languages(summary: Summary) -> Iterator[Sentence]:
     for first, second in pairs:
         own = [e for e in summary.language_effects if (e.first, e.second) == (first, second)]
         text = (
-            f"A layer compressed alone costs {NAMES[first]} {own[0].overall:.2f} times what it "
+            f"A layer compressed alone costs {NAMES[first]} {_overall(own[0])} times what it "
             f"costs {NAMES[second]}, per byte"
         )
         far = [e for e in own if max(e.ratio / e.overall, e.overall / e.ratio) > _NOTABLE_RATIO]
@@ -207,6 +207,12 @@ def _limits(rows: Sequence[Damage], folded: bool) -> Iterator[Sentence]:
     if any(row.low is None for row in rows):
         text = "Some language has fewer than 8 paragraphs: its figures have no intervals."
         yield Sentence(text=text, basis="figure")
+
+
+def _overall(effect: LanguageEffect) -> str:
+    if effect.low is None or effect.high is None:
+        return f"{effect.overall:.2f}"
+    return f"{effect.overall:.2f} [{effect.low:.2f}, {effect.high:.2f}]"
 
 
 def _with_ends(ratio: Ratio) -> str:

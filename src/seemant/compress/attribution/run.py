@@ -113,7 +113,7 @@ def _run_cells(
 
 STAGE = Stage(
     name="attribution",
-    version=1,
+    version=2,
     config=AttributionConfig,
     run=run,
     roles={

@@ -44,11 +44,20 @@ def quotient(over: Floats, under: Floats, drawn: Floats) -> Interval:
     """Return sum(over) / sum(under) of chunk sums (chunks,), its interval from the same draws."""
     g = len(over)
     value = float(over.sum() / under.sum())
+    low, high = percentile_ends(value, (drawn @ over) / (drawn @ under), g)
+    return Interval(value, low, high, TOO_FEW if low is None else METHOD, g, g)
+
+
+def percentile_ends(value: float, redrawn: Floats, g: int) -> tuple[float | None, float | None]:
+    """Return the expanded percentiles of a figure of g chunks; None where g is too few.
+
+    redrawn: (draws,), the figure on resampled chunks.
+    """
     if g < MIN_CLUSTERS:
-        return Interval(value, None, None, TOO_FEW, g, g)
+        return None, None
     tail = expanded_tail(g)
-    ends = np.quantile((drawn @ over) / (drawn @ under), [tail, 1 - tail])
-    return Interval(value, min(float(ends[0]), value), max(float(ends[1]), value), METHOD, g, g)
+    low, high = np.quantile(redrawn, [tail, 1 - tail])
+    return min(float(low), value), max(float(high), value)
 
 
 def benjamini_hochberg(p: Sequence[float] | Floats) -> Floats:

@@ -7,7 +7,13 @@ import numpy as np
 
 from seemant.compress.attribution.cells import ALL, EMBEDDING, LAYER, OUTPUT, Cell
 from seemant.compress.attribution.explain import NUMERIC, Columns
-from seemant.compress.attribution.statistics import Floats, additive, quotient, spearman
+from seemant.compress.attribution.statistics import (
+    Floats,
+    additive,
+    percentile_ends,
+    quotient,
+    spearman,
+)
 from seemant.compress.attribution.table import Sums, as_damage, drawn_for, layers_of
 from seemant.compress.attribution.text import Text
 from seemant.core.records import Lang, Record
@@ -41,13 +47,16 @@ class Explanation(Record):
 class LanguageEffect(Record):
     """How much more a layer costs in one language than in another, per byte, log-ratio shrunk.
 
-    overall: the ratio that all layers share. ratio: this layer's after shrinkage, raw: before.
+    overall: the ratio that all layers share, with its interval over the chunks of both languages.
+    ratio: this layer's after shrinkage, raw: before.
     """
 
     layer: int
     first: Lang
     second: Lang
     overall: float
+    low: float | None
+    high: float | None
     ratio: float
     raw: float
 
@@ -138,18 +147,23 @@ def _language_effects(lost: Sums, text: Text, seed: int) -> list[LanguageEffect]
         return []
     logs = np.empty((len(cells), len(languages)))
     variances = np.empty_like(logs)
+    means: list[Floats] = []  # over layers, by draw
     for column, lang in enumerate(languages):
         own = text.chunks_of(lang)
         n_bytes, drawn = text.n_bytes[own], drawn_for(text, lang, seed)
         stacked = np.stack([lost[cell][own] for cell in cells])
         resampled = (drawn @ stacked.T) / (drawn @ n_bytes)[:, None]
         logs[:, column] = np.log(np.maximum(stacked.sum(1) / n_bytes.sum(), _FLOOR))
-        variances[:, column] = np.log(np.maximum(resampled, _FLOOR)).var(0)
+        redrawn = np.log(np.maximum(resampled, _FLOOR))
+        variances[:, column] = redrawn.var(0)
+        means.append(redrawn.mean(1))
     fitted = additive(logs, variances)
     found = []
     for one, other in itertools.combinations(range(len(languages)), 2):
         ratios = np.exp(fitted.log_ratio(one, other))
         overall = float(np.exp(fitted.language[one] - fitted.language[other]))
+        fewest = min(len(text.chunks_of(languages[each])) for each in (one, other))
+        low, high = percentile_ends(overall, np.exp(means[one] - means[other]), fewest)
         raw = np.exp(logs[:, one] - logs[:, other])
         found += [
             LanguageEffect(
@@ -157,6 +171,8 @@ def _language_effects(lost: Sums, text: Text, seed: int) -> list[LanguageEffect]
                 first=languages[one],
                 second=languages[other],
                 overall=overall,
+                low=low,
+                high=high,
                 ratio=float(ratios[index]),
                 raw=float(raw[index]),
             )
