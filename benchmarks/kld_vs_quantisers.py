@@ -26,7 +26,6 @@ from claim import machine, say_claim
 from compression.peers import LANGUAGES, compared
 from compression.references import dithered, toy
 from compression.texts import Lines, real_text, toy_text
-from peers.quantisers import PEERS
 
 from seemant.core.machine import cores
 
@@ -51,7 +50,7 @@ def main() -> int:
         bar=1.0,
         holds=holds,
         n=min((row["n"] for row in rows if "n" in row), default=0),
-        peer=", ".join(peer.name for peer in PEERS),
+        peer=", ".join(dict.fromkeys(row["peer"] for row in rows if "value" in row)),
         ratio=max(ratios, default=None),
         rows=rows,
     )

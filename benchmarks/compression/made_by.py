@@ -5,14 +5,7 @@ from pathlib import Path
 import seemant
 from seemant.core.hashing import json_sha256
 
-_PARTS = (
-    "formats",
-    "compress/awq",
-    "compress/calibrate",
-    "compress/evaluate",
-    "compress/methods",
-    "compress/search",
-)
+_PARTS = ("compress", "formats", "models", "probe")
 
 
 def code_sha256() -> str:

@@ -11,16 +11,20 @@ import numpy as np
 import pytest
 
 from seemant.compress.calibrate import state
+from seemant.compress.calibrate.tokens import read_text
 from seemant.compress.config import CompressConfig
 from seemant.compress.kept import KeptRounding
 from seemant.compress.plan import OUTER
 from seemant.compress.run import STAGE
+from seemant.compress.search_values import rounded_values
+from seemant.compress.source import open_source
 from seemant.compress.verify import VariantMismatch
 from seemant.core.errors import BadConfig, BadFile, WorldError
 from seemant.core.records import Paragraph
 from seemant.core.stage import Done, execute, file_input
 from seemant.formats.codes import load_codes
 from seemant.formats.gguf_read import open_gguf
+from seemant.formats.tensor_format import fit_format, format_of, snap_format, value_format
 from seemant.models.backends.tiny import write_tiny
 from seemant.models.decoder.load import load_decoder
 
@@ -37,13 +41,19 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, model: Path) -> Run:
-    """Run the stage on the tiny model with English text."""
-    text = tmp_path / "text.jsonl"
+def text(tmp_path: Path) -> Path:
+    """Forty English paragraphs."""
     records = [
         Paragraph(id=f"en-{n}", lang="en", text=TEXT[n % 7 :] * 2 + str(n)) for n in range(40)
     ]
-    text.write_text("".join(each.model_dump_json() + "\n" for each in records))
+    path = tmp_path / "text.jsonl"
+    path.write_text("".join(each.model_dump_json() + "\n" for each in records))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, model: Path, text: Path) -> Run:
+    """Run the stage on the tiny model with English text."""
 
     def go(*, calibrated: bool = True, store: str = "runs", **settings: Any) -> Done:
         inputs = {"model": file_input(model)}
@@ -256,11 +266,35 @@ def test_a_search_keeps_its_budget_and_says_what_it_measured(run: Run) -> None:
     variant = json.loads((done.path / "variant.json").read_text())
     assert variant["file_bytes"] <= 1_000_000
     assert variant["search"]["measured_rounding"] == "importance, mse; embedding gptq"
-    assert not (done.path / ".search.jsonl").exists()
+    assert not list(done.path.glob(".search*"))
     file = open_gguf(done.path / "model.gguf")
     kinds = [t.type_name for n, t in file.tensors.items() if n.endswith("_down.weight")]
     types = {"Q4_0": 2, "Q8_0": 7}
     assert file.metadata["general.file_type"] in {types[kind] for kind in kinds}
+
+
+def test_a_search_measures_the_embedding_by_the_method_that_the_file_has(
+    model: Path, text: Path, tmp_path: Path
+) -> None:
+    config = CompressConfig(
+        method="gptq",
+        embedding_method="imatrix",
+        fit="mse",
+        search=True,
+        budget="1MB",
+        **SETTINGS,
+    )
+    source = open_source(open_gguf(model), None)
+    values = rounded_values(config, read_text(text), source, tmp_path / "values")
+    name, format = OUTER["output.weight" in source.file.tensors], format_of("q4_0")
+    found = values(name, format)
+    file = source.file.dequantize(name)
+    nearest = value_format(snap_format(file, params := fit_format(file, format)), params)
+    assert not np.array_equal(found, nearest), "imatrix weighs columns by their inputs"
+    (kept,) = (tmp_path / "values").iterdir()
+    before = kept.stat().st_mtime_ns
+    np.testing.assert_array_equal(values(name, format), found)
+    assert kept.stat().st_mtime_ns == before, "rounded once"
 
 
 def test_text_is_asked_for_and_a_language_that_it_lacks_is_refused(run: Run) -> None:

@@ -84,6 +84,24 @@ def test_a_search_without_an_answer_is_refused_before_anything_is_measured(
         plan_tensors(open_gguf(tiny_model()), CompressConfig(search=True, **settings))
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"method": "gptq", "formats": ("token_embd=int6-asym-g32",)},
+            "needs a format",
+        ),
+        ({"embedding_method": "gptq", "embedding_format": "int8-asym-g32"}, "needs a format"),
+        ({"embedding_method": "sparsegpt", "embedding_format": "q4_1"}, "no exact zero"),
+    ],
+)
+def test_what_the_embedding_s_method_cannot_do_is_refused_before_layers_are_calibrated(
+    tiny_model: Make, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadConfig, match=said):
+        plan_tensors(open_gguf(tiny_model()), CompressConfig(**settings))
+
+
 def test_the_smallest_budget_that_is_named_is_one_that_can_be_kept(tiny_model: Make) -> None:
     file = open_gguf(tiny_model())
     with pytest.raises(BadConfig) as caught:

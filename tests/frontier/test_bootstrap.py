@@ -76,6 +76,15 @@ def test_the_worst_language_counts() -> None:
     assert (value, low, high) == (-1.0, -1.0, -1.0)
 
 
+def test_a_resample_without_a_language_leaves_the_interval_finite() -> None:
+    hindi, kannada = np.full(48, np.nan), np.full(48, np.nan)
+    hindi[:40], kannada[40:] = 1.0, 0.5  # no family asks in both
+    scores = np.stack([hindi, kannada])
+    counts = draw(48, 4000, seed=0)
+    assert (counts[:, 40:].sum(1) == 0).any(), "some resample holds no Kannada family"
+    assert worst_language_difference(scores + 0.2, scores, counts) == pytest.approx((0.2,) * 3)
+
+
 def test_the_interval_covers_a_known_difference_most_of_the_time() -> None:
     counts = draw(40, 600, seed=5)
     random = np.random.default_rng(11)

@@ -119,6 +119,13 @@ def test_two_probes_of_one_subject_are_refused(store: Path) -> None:
         execute(STAGE, QUICK, inputs, store=store)
 
 
+def test_two_variants_of_one_name_are_refused(store: Path) -> None:
+    inputs = world(store)
+    inputs["variant/again"] = variant(store, "m/q4", 999, made="otherwise").as_input("again")
+    with pytest.raises(BadFile, match="two variants are called 'm/q4'"):
+        execute(STAGE, QUICK, inputs, store=store)
+
+
 def test_no_scored_answer_at_all_is_an_error_with_words(store: Path) -> None:
     silent = probe(store, "m", {"hi": [None] * 10}).as_input("p")
     with pytest.raises(BadFile, match="no probe has a scored answer"):

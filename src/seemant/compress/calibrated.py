@@ -213,13 +213,7 @@ def _round_outer(
     gain = stream.tensors.whole("blk.0.attn_norm.weight") if tied else None
     hessian = tied_hessian(mixed(stream.final()), config.embedding_share if tied else 0.0, gain)
     format, method = plan[name].format, method_of(config.outer_method)
-    assert format is not None
-    if format.container is None:
-        raise BadConfig(
-            f"{config.outer_method} on {name} needs a format that a file holds",
-            where="embedding_format",
-            fix="use q8_0, q6_k, q5_0 or q4_0, or embedding_method rtn",
-        )
+    assert format is not None  # `plan` looked at what the method can do
     importance, notes = hessian.diagonal().numpy().copy(), dict[str, float]()
 
     def pieces() -> Iterator[tuple[NDArray[np.float32], Quantised]]:

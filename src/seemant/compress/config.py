@@ -28,7 +28,7 @@ class CompressConfig(Config):
     """bits a weight of the blocks' matrices, 2 to 8"""
 
     group: int | None = Field(default=32, ge=BLOCK, multiple_of=BLOCK)
-    """weights that share a scale, a multiple of 32 that divides every row; null: per channel"""
+    """weights that share a scale, a multiple of 32 that divides every row; none: per channel"""
 
     symmetric: bool = True
     """value = d*q (true), or d*q + m with an offset (false)"""

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seemant.compress.config import CompressConfig, check_fit
+from seemant.compress.config import PRUNING, CompressConfig, check_fit
+from seemant.compress.methods.registry import method_of
+from seemant.compress.prune.survivors import refuse_without_zero
 from seemant.compress.search.budget import parse_size
 from seemant.compress.search.groups import MENU, fixed_bytes, groups_of
 from seemant.core.errors import BadConfig, BadFile, nearest
@@ -45,7 +47,7 @@ def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan
     Raises:
         BadFile: an architecture or tensors that are not known here; names them.
         BadConfig: a group that does not divide some row; names the tensor, its width, what fits.
-            A search that has no answer.
+            A search that has no answer. A calibrated embedding in a format that no file holds.
     """
     family = str(file.metadata.get("general.architecture"))
     if family not in FAMILIES:
@@ -70,6 +72,7 @@ def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan
             raise BadConfig(
                 f"no tensor {name!r} to round", where="formats", fix=nearest(name, known)
             )
+    _check_outer(plan, config)
     return plan
 
 
@@ -87,6 +90,22 @@ def _plan(tensor: GgufTensor, config: CompressConfig, own: Mapping[str, Format])
     _check(wanted, tensor)
     check_fit(config, wanted, tensor.name)
     return TensorPlan(kind, wanted)
+
+
+def _check_outer(plan: Mapping[str, TensorPlan], config: CompressConfig) -> None:
+    """Refuse what the embedding's method cannot do, before all layers were calibrated for it."""
+    name = HEAD if HEAD in plan else EMBEDDING
+    format = plan[name].format
+    if format is None or method_of(config.outer_method).needs == "weights":
+        return
+    if format.container is None:
+        raise BadConfig(
+            f"{config.outer_method} on {name} needs a format that a file holds",
+            where="embedding_format",
+            fix="use q8_0, q6_k, q5_0 or q4_0, or embedding_method rtn",
+        )
+    if config.outer_method in PRUNING:
+        refuse_without_zero(format, name)
 
 
 def _check_search(file: GgufFile, config: CompressConfig) -> None:
@@ -139,7 +158,7 @@ def _fits(columns: int) -> str:
     groups = [g for g in range(BLOCK, columns, BLOCK) if columns % g == 0]
     if not groups:
         return "no group of a multiple of 32 divides it: this model cannot be packed"
-    return f"groups that divide it: {', '.join(map(str, groups))}; or group: null (per channel)"
+    return f"groups that divide it: {', '.join(map(str, groups))}; or none (per channel)"
 
 
 def _known(name: str, family: str) -> bool:

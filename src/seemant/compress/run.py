@@ -1,5 +1,6 @@
 """The stage "compress": base and adapter merged, rounded, written, opened again and checked."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +60,10 @@ def run(config: CompressConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         )
     rounding.drop()
     if config.search:
-        from seemant.compress.searched import JOURNAL
+        from seemant.compress.searched import JOURNAL, VALUES
 
         (out / JOURNAL).unlink(missing_ok=True)  # not before: a killed run measures nothing twice
+        shutil.rmtree(out / VALUES, ignore_errors=True)
     return measurements_of(subject, variant)
 
 
@@ -188,7 +190,7 @@ _CONDITIONS = (
 
 STAGE = Stage(
     name="compress",
-    version=3,
+    version=4,
     config=CompressConfig,
     run=run,
     roles={"model": "model", "adapter": "adapter?", "calibration": "paragraphs?"},

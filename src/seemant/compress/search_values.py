@@ -5,8 +5,10 @@ more than the search. The embedding is rounded as the file's will be. It is the 
 that error feedback changes most, and a table that took it for worse would spend bytes on it.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +20,26 @@ from seemant.compress.calibrate.tensors import tensors_of
 from seemant.compress.calibrate.tied import tied_hessian
 from seemant.compress.calibrate.tokens import Text, calibrating_part, sequences_of
 from seemant.compress.config import CompressConfig
-from seemant.compress.methods.gptq import gptq, prepare
+from seemant.compress.methods.matrix import Matrix
+from seemant.compress.methods.quantised import Quantised
+from seemant.compress.methods.registry import method_of
 from seemant.compress.plan import EMBEDDING, HEAD, OUTER
 from seemant.compress.source import Source, gathered
+from seemant.core.atomic import atomic_path
 from seemant.core.progress import progress
+from seemant.formats.blocks import dequantize_rows
 from seemant.formats.tensor_format import (
     Format,
     Search,
     fit_format,
+    pack_format,
     snap_format,
-    value_format,
 )
 from seemant.models.tokenizer import tokenizer_of_metadata
 
 TOKENS = 4096  # of text a language that inputs are weighed on, at most
 ROWS = 16384  # of an embedding are rounded together
+_ROOM = 8  # a disk keeps a tensor if it has so many times its bytes free
 
 Values = Callable[[str, Format], NDArray[np.float32]]
 Array = NDArray[np.float32]
@@ -50,8 +57,11 @@ class Inputs:
     hessian: Tensor
 
 
-def rounded_values(config: CompressConfig, text: Text, source: Source) -> Values:
+def rounded_values(config: CompressConfig, text: Text, source: Source, folder: Path) -> Values:
     """Return what gives a tensor's values in a format, float32 in the file's shape.
+
+    A tensor is rounded once a format and lies packed in `folder` afterwards, for the mixes that
+    ask for it again; a disk that has no room for it costs time alone.
 
     Raises:
         BadFile: text that lacks a language or is too short.
@@ -59,14 +69,22 @@ def rounded_values(config: CompressConfig, text: Text, source: Source) -> Values
     inputs = _read(config, text, source)
 
     def values(name: str, format: Format) -> Array:
-        fed_back = name == inputs.outer and config.outer_method == "gptq" and not format.is_float
-        parts = _fed_back if fed_back else _nearest
-        out, at = np.empty(source.file.tensors[name].shape, np.float32), 0
-        for piece in parts(config, source, name, format, inputs):
-            out[at : at + len(piece)] = piece
-            at += len(piece)
-        return out
+        assert format.container is not None  # a search is refused one that no file stores
+        path = folder / f"{name}.{format.name}"
+        if path.is_file():
+            stored = np.fromfile(path, np.uint8).reshape(source.file.tensors[name].shape[0], -1)
+            return dequantize_rows(stored, format.container)
+        if name == inputs.outer and not format.is_float:
+            made = _by_method(config, source, name, format, inputs)
+        else:
+            made = _weighed(source, name, format, inputs)
+        stored = np.concatenate([pack_format(*each, format) for each in made])
+        if shutil.disk_usage(folder).free > _ROOM * stored.nbytes:
+            with atomic_path(path) as unfinished:
+                stored.tofile(unfinished)
+        return dequantize_rows(stored, format.container)
 
+    folder.mkdir(parents=True, exist_ok=True)
     return values
 
 
@@ -75,22 +93,20 @@ def rounding_name(config: CompressConfig) -> str:
     return f"importance, mse; embedding {config.outer_method}"
 
 
-def _nearest(
-    config: CompressConfig, source: Source, name: str, format: Format, inputs: Inputs
-) -> Iterator[Array]:
+def _weighed(source: Source, name: str, format: Format, inputs: Inputs) -> Iterator[Quantised]:
     search: Search = "minmax" if name in OUTER else "mse"  # as the file's embedding
     for w in source.slices(name):  # rows are independent, and an embedding is large
         params = fit_format(w, format, search=search, importance=inputs.importance.get(name))
-        yield value_format(snap_format(w, params), params)
+        yield Quantised(snap_format(w, params), params)
 
 
-def _fed_back(
+def _by_method(
     config: CompressConfig, source: Source, name: str, format: Format, inputs: Inputs
-) -> Iterator[Array]:
-    prepared = prepare(inputs.hessian, format, config.method_config, name=name)
+) -> Iterator[Quantised]:
+    method = method_of(config.outer_method)
     for w in gathered(source.slices(name), ROWS):
-        made, _ = gptq(w, prepared, format, search=config.outer_fit)
-        yield value_format(*made)
+        made = Matrix(name, w, format, config.outer_fit, inputs.hessian)
+        yield method.run(made, config.method_config)
 
 
 def _read(config: CompressConfig, text: Text, source: Source) -> Inputs:

@@ -34,7 +34,7 @@ from seemant.models.decoder.decoder import Decoder
 from seemant.models.decoder.load import load_decoder
 from seemant.models.tokenizer import tokenizer_of_metadata
 
-JOURNAL = ".search.jsonl"
+JOURNAL, VALUES = ".search.jsonl", ".search-values"
 _LOW = {"blocks": "q4_0", "outer": "q8_0"}  # the all-low baseline: never a 4-bit embedding
 
 
@@ -57,7 +57,8 @@ def search_formats(
     torch.set_num_threads(config.threads)
     text = read_text(calibration.path, rejected=out / "rejected.jsonl")
     decoder = merged_decoder(source)
-    values = rounded_values(config, text, source)  # says which language the text lacks
+    # first, because it says which language the text lacks
+    values = rounded_values(config, text, source, out / VALUES)
     reference = _reference(config, text, source, decoder)
     groups = groups_of(source.file, bands=config.bands)
 

@@ -56,5 +56,7 @@ def worst_language_difference(a: Floats, b: Floats, counts: Floats) -> tuple[flo
     both = np.stack([a, b])
     point = resampled_means(both, np.ones((1, both.shape[-1]))).min(axis=-1)[0]
     drawn = resampled_means(both, counts).min(axis=-1)
-    low, high = np.quantile(drawn[:, 0] - drawn[:, 1], [0.025, 0.975])
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]  # one may hold no family of some language
+    gaps = drawn[:, 0] - drawn[:, 1]
+    low, high = np.quantile(gaps, [0.025, 0.975]) if len(gaps) else (-np.inf, np.inf)
     return float(point[0] - point[1]), float(low), float(high)

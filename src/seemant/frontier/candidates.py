@@ -119,7 +119,8 @@ def gather(inputs: Inputs) -> list[Candidate]:
     """Return all candidates, sorted by subject.
 
     Raises:
-        BadFile: an input is not a finished artefact, or two probes speak of one subject.
+        BadFile: an input is not a finished artefact, or two variants or two probes speak of
+            one subject.
     """
     found: dict[str, Candidate] = {}
     by_hash: dict[str, str] = {}
@@ -128,6 +129,12 @@ def gather(inputs: Inputs) -> list[Candidate]:
         facts = read_json(given.path / "variant.json")
         facts = {key: facts[key] for key in _FACTS if key in facts}
         subject = str(facts.get("subject") or _subject(manifest) or given.label)
+        if by_hash.get(given.sha256) != subject and subject in by_hash.values():
+            raise BadFile(
+                f"two variants are called {subject!r}",
+                where=str(given.path),
+                fix="make one of them again with a name of its own (--name)",
+            )
         candidate = found.setdefault(subject, Candidate(subject))
         candidate.variant = facts
         candidate.artefact = f"{manifest.stage}/{manifest.id}"

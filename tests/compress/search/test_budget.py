@@ -1,11 +1,13 @@
 """Questions to a table, and the errors of those that have no answer."""
 
+import json
+
 import pytest
 
 from seemant.compress.search.budget import best_under, fewest_under, parse_size
 from seemant.compress.search.groups import Group
 from seemant.compress.search.predict import fit_interaction, random_mixes
-from seemant.compress.search.search import learnt
+from seemant.compress.search.search import learnt, search_fewest
 from seemant.compress.search.table import Row, Table
 from seemant.core.errors import BadConfig
 from seemant.formats.tensor_format import format_of
@@ -105,6 +107,43 @@ def test_factors_a_format_are_found_again_from_mixes() -> None:
     found = fit_interaction(made, mixes, measured)
     assert found.factors == pytest.approx(truth, rel=1e-6)
     assert found.r2 > 0.999 > found.r2_adding and found.trusted
+
+
+def test_factors_are_held_where_mixes_cannot_tell_formats_apart() -> None:
+    made, truth = table(), {"q8_0": 0.01, "q5_0": 1.0, "q4_0": 30.0}
+    mixes = random_mixes(made, 30, seed=1, cap=10)
+    cost = {(r.group, r.format): r.kld for r in made.alone}
+    measured = [
+        {lang: sum(truth[f] * cost[g, f][lang] for g, f in mix.items()) for lang in made.languages}
+        for mix in mixes
+    ]
+    found = fit_interaction(made, mixes, measured).factors
+    assert all(0.25 - 1e-9 <= each <= 4 + 1e-9 for each in found.values())
+
+
+def test_a_menu_without_the_baseline_s_format_has_no_second_view() -> None:
+    low = Row("token_embd", "q4_1", 1, {"kn": 1.0, "en": 1.0})  # measured, and not on the menu
+    assert best_under(table((low,)), 10**6, view="company").kld == best_under(table(), 10**6).kld
+
+
+def test_a_limit_that_bad_factors_miss_is_met_by_the_plain_table() -> None:
+    made = table()
+    cost = {(r.group, r.format): r.kld for r in made.alone}
+    mixes = {json.dumps(each, sort_keys=True) for each in random_mixes(made, 12, seed=0)}
+
+    class Odd:  # what the random mixes cost says nothing about what the answers cost
+        asked = 0
+
+        def kld(self, mix: dict[str, str]) -> dict[str, float]:
+            self.asked += 1
+            odd = 30.0 if json.dumps(mix, sort_keys=True) in mixes and self.asked <= 12 else 1.0
+            return {
+                lang: odd * sum(cost[g, f][lang] for g, f in mix.items()) for lang in ("kn", "en")
+            }
+
+    found = search_fewest(Odd(), made, 0.021, mixes=12)  # type: ignore[arg-type]
+    assert found.allocation.formats == {"token_embd": "q8_0", "mlp_mid/0-1": "q8_0"}
+    assert found.worst <= 0.021
 
 
 def test_mixes_without_damage_teach_nothing_and_stop_nothing() -> None:

@@ -129,6 +129,15 @@ def test_special_tokens_keep_their_roles_and_reserved_ones_go(tmp_path: Path) ->
     assert small.fields["tokenizer.ggml.scores"].type == "[float32]"
 
 
+def test_the_chat_template_s_own_words_stay(tmp_path: Path) -> None:
+    template = "{% for m in messages %}<turn>{{ m.role[:3] }}xyz {{ m.content }}{% endfor %}"
+    metadata = sentencepiece() | {"tokenizer.chat_template": MetaValue("string", template)}
+    _, after, _, _ = trim(write(tmp_path / "m.gguf", metadata), ["नदी"])
+    assert after.id_of("xyz") is not None and after.id_of("river") is None
+    _, plain, _, _ = trim(write(tmp_path / "p.gguf", sentencepiece()), ["नदी"])
+    assert plain.id_of("xyz") is None
+
+
 def test_pieces_on_the_way_to_a_token_are_kept() -> None:
     rank = rank_of({k: v.value for k, v in sentencepiece().items()})
     assert pieces_of("▁नदी", rank) >= {"▁", "न", "द", "ी", "▁नदी"}

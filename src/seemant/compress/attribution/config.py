@@ -20,7 +20,7 @@ class AttributionConfig(Config):
     twins: bool = True
     """Replace every layer's error by noise of its size, and by itself with permuted columns."""
     kinds: bool = False
-    """Compress every kind of matrix in every layer by itself, too: eight times the work."""
+    """Compress every kind of matrix in every layer by itself, too: two to three times the work."""
     subject: str | None = None
     """What the measurements call the variant; none means its own name."""
     threads: PositiveInt = 1

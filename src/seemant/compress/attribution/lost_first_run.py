@@ -77,7 +77,8 @@ def _points(inputs: Inputs) -> list[Any]:
     if not points:
         raise BadConfig(
             "no probe was made of any of these variants",
-            fix="give variants as variant/NAME and the probes of their model.gguf as probe/NAME",
+            fix="give variants as variant/NAME and, as probe/NAME, the probes of their folders "
+            "(seemant probe runs/compress/Q4), not of a model.gguf inside",
         )
     return points
 

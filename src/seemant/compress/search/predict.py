@@ -1,10 +1,10 @@
 """Does adding predict? Random mixes are measured whole, and one factor a format is fitted.
 
-    KLD(mix) ~ sum_f a_f sum_{g: x(g)=f} D+_{g,f},      a_f >= 0
+    KLD(mix) ~ sum_f a_f sum_{g: x(g)=f} D+_{g,f},      1/4 <= a_f <= 4
 
-by non-negative least squares of relative errors over mixes and languages. R^2 is of log KLD, each
-mix predicted by factors fitted without it, so it is not flattered by fitting. Below .8 the
-allocator says that its table does not predict this model.
+by least squares of relative errors over mixes and languages. R^2 is of log KLD, each mix predicted
+by factors fitted without it, so it is not flattered by fitting. Below .8 the allocator says that
+its table does not predict this model.
 """
 
 import math
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
-from seemant.compress.search.table import Table
+from seemant.compress.search.table import LEAST, MOST, Table
 from seemant.core.seeds import rng
 
 Mix = Mapping[str, str]
@@ -119,7 +119,8 @@ def _fit(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     found = np.ones(x.shape[-1])
     used = relative.any(0)
     if used.any():
-        found[used] = nnls(relative[:, used], np.ones(len(relative)))[0]
+        target = np.ones(len(relative))
+        found[used] = lsq_linear(relative[:, used], target, bounds=(LEAST, MOST)).x
     return found
 
 

@@ -11,6 +11,9 @@ from seemant.core.errors import BadConfig
 
 N_MIXES = 20
 
+Met = tuple[float, Allocation, dict[str, float]]
+"""What was measured of a file, as the objective weighs it; the file; by language."""
+
 
 @dataclass(frozen=True, slots=True)
 class Searched:
@@ -80,9 +83,47 @@ def search_fewest(
         BadConfig: no choice is predicted that good, or none that was measured is; says the best.
     """
     interaction = learnt(bench, table, mixes, seed)
-    factors = interaction.factors if interaction else None
+    met: list[Met] = []
+    good: list[Met] = []
+    refused: BadConfig | None = None
+    for factors in [interaction.factors, None] if interaction else [None]:
+        if good:
+            break  # the plain table is asked where the fitted factors led nowhere
+        try:
+            met += _followed(bench, table, divergence, fixed, objective, factors, rounds)
+        except BadConfig as error:
+            refused = error
+        good = [each for each in met if each[0] <= divergence]
+    if refused and not met:
+        raise refused
+    if not good:
+        value, found, _ = min(met, key=lambda each: each[0])
+        raise BadConfig(
+            f"none of {len(met)} files that the table offers keeps {divergence:g} nats a token",
+            where="divergence",
+            fix=f"the best measured {value:.4g} at {found.n_bytes:,} bytes; allow more, or add "
+            "finer formats to the menu",
+        )
+    _, answer, kld = min(good, key=lambda each: each[1].n_bytes)
+    return Searched(answer, kld, interaction, len(met))
+
+
+def _followed(
+    bench: Bench,
+    table: Table,
+    divergence: float,
+    fixed: int,
+    objective: Objective,
+    factors: Mapping[str, float] | None,
+    rounds: int,
+) -> list[Met]:
+    """Return the files that were measured on the way to `divergence`.
+
+    Raises:
+        BadConfig: the table has no file that good.
+    """
     limit = divergence
-    met: list[tuple[float, Allocation, dict[str, float]]] = []
+    met: list[Met] = []
     for _ in range(rounds):
         try:
             found = fewest_under(table, limit, fixed=fixed, objective=objective, factors=factors)
@@ -98,17 +139,7 @@ def search_fewest(
             met.append((_value(kld, objective), found, kld))
         off = divergence / met[-1][0] if met[-1][0] > 0 else 2.0
         limit *= min(max(off, 0.5), 0.9 if again else 2.0)
-    good = [each for each in met if each[0] <= divergence]
-    if not good:
-        value, found, _ = min(met, key=lambda each: each[0])
-        raise BadConfig(
-            f"none of {len(met)} files that the table offers keeps {divergence:g} nats a token",
-            where="divergence",
-            fix=f"the best measured {value:.4g} at {found.n_bytes:,} bytes; allow more, or add "
-            "finer formats to the menu",
-        )
-    _, answer, kld = min(good, key=lambda each: each[1].n_bytes)
-    return Searched(answer, kld, interaction, len(met))
+    return met
 
 
 def learnt(bench: Bench, table: Table, mixes: int, seed: int) -> Interaction | None:

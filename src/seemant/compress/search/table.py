@@ -17,7 +17,7 @@ from seemant.compress.search.groups import Group
 
 View = Literal["alone", "company"]
 Floats = NDArray[np.float64]
-MOST, LEAST = 4.0, 0.25  # how far company may move a cost: beyond, D- is mostly noise
+MOST, LEAST = 4.0, 0.25  # how far company or mixes may move a cost: beyond is mostly noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,9 @@ class Table:
         low = next((row for row in self.company if row.group == group), None)
         if low is None:
             return np.ones(len(self.languages))
-        alone = next(r for r in self.alone if (r.group, r.format) == (group, low.format))
+        own = ((r.group, r.format) == (group, low.format) for r in self.alone)
+        alone = next((r for r, same in zip(self.alone, own, strict=True) if same), None)
+        if alone is None:  # a menu without the baseline's format: nothing to compare it with
+            return np.ones(len(self.languages))
         both = [(low.kld[lang], alone.kld[lang]) for lang in self.languages]
         return np.array([np.clip(m / p, LEAST, MOST) if p > 0 else 1.0 for m, p in both])

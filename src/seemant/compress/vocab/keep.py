@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.compress.vocab.merges import rank_of, with_pieces
-from seemant.core.errors import BadFile
+from seemant.core.errors import BadFile, InputError
+from seemant.models.prompts import template_of_metadata
 from seemant.models.tokenizer import CONTROL, UNKNOWN, USER_DEFINED, Tokenizer
 
 BYTE = 6  # llama.cpp's token type of a single byte
@@ -48,7 +50,8 @@ def kept_tokens(
 ) -> Kept:
     """Return what the texts and the model's own workings need.
 
-    Kept are: special tokens (without reserved ones that nothing names) and byte tokens; single
+    Kept are: special tokens (without reserved ones that nothing names), what the chat template
+    writes, and byte tokens; single
     characters of the code point ranges `blocks`, so that a rare word falls apart into letters and
     not into bytes; tokens that the texts have at least `at_least` times; those of the words in
     `always`, at a text's beginning and after a space; and every piece on the way to one of these.
@@ -70,6 +73,7 @@ def kept_tokens(
         reasons[reason] = len(keep) - before
 
     add("special", _specials(metadata, tokens, types))
+    add("chat template", _seen(tokenizer, _conversations(metadata), 1))
     if metadata.get("tokenizer.ggml.model") == "gpt2":  # its single characters are the 256 bytes
         add("bytes", (i for i, token in enumerate(tokens) if len(token) == 1))
     else:
@@ -99,6 +103,18 @@ def _specials(metadata: Mapping[str, Any], tokens: list[str], types: list[int]) 
         and (tokens[i] in template or not _RESERVED.fullmatch(tokens[i]))
     }
     return special | {i for i in named if 0 <= i < len(tokens)}
+
+
+def _conversations(metadata: Mapping[str, Any]) -> list[str]:
+    """Return what the chat template writes of a talk of few words, with a system and without."""
+    template = template_of_metadata(metadata)
+    if template.name == "plain":
+        return []
+    found = []
+    for system in ("a", None):
+        with suppress(InputError):  # a template may know no system
+            found.append(template.render("a", "en", system=system))
+    return found
 
 
 def _seen(tokenizer: Tokenizer, texts: Iterable[str], at_least: int) -> list[int]:

@@ -77,7 +77,7 @@ def run(config: TrimConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="trim",
-    version=1,
+    version=2,
     config=TrimConfig,
     run=run,
     roles={"model": "model", "paragraphs": "paragraphs"},

@@ -53,7 +53,7 @@ def measurable(
         lang for lang in LANGUAGES if counts[lang] >= LEAST and parts.held_out.paragraphs.get(lang)
     )
     if enough and set(wanted) <= set(enough):
-        return tuple(lang for lang in LANGUAGES if lang in (wanted or enough))
+        return enough
     short = [lang for lang in LANGUAGES if lang not in enough and (lang in wanted or not wanted)]
     told = ", ".join(f"{lang} ({SCRIPT_NAMES[lang]}): {counts[lang]} tokens" for lang in short)
     raise BadFile(
