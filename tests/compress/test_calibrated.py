@@ -3,8 +3,10 @@
 import errno
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,11 @@ from seemant.compress.config import CompressConfig
 from seemant.compress.kept import KeptRounding
 from seemant.compress.plan import OUTER
 from seemant.compress.run import STAGE
+from seemant.compress.search.groups import groups_of
 from seemant.compress.search_values import rounded_values
 from seemant.compress.source import open_source
 from seemant.compress.verify import VariantMismatch
-from seemant.core.errors import BadConfig, BadFile, WorldError
+from seemant.core.errors import BadConfig, BadFile, DiskFull, WorldError
 from seemant.core.records import Paragraph
 from seemant.core.stage import Done, execute, file_input
 from seemant.formats.codes import load_codes
@@ -265,7 +268,10 @@ def test_a_search_keeps_its_budget_and_says_what_it_measured(run: Run) -> None:
     )
     variant = json.loads((done.path / "variant.json").read_text())
     assert variant["file_bytes"] <= 1_000_000
-    assert variant["search"]["measured_rounding"] == "importance, mse; embedding gptq"
+    assert (
+        variant["search"]["measured_rounding"]
+        == "gptq, minmax, float inputs; embedding gptq, minmax"
+    )
     assert not list(done.path.glob(".search*"))
     file = open_gguf(done.path / "model.gguf")
     kinds = [t.type_name for n, t in file.tensors.items() if n.endswith("_down.weight")]
@@ -273,7 +279,7 @@ def test_a_search_keeps_its_budget_and_says_what_it_measured(run: Run) -> None:
     assert file.metadata["general.file_type"] in {types[kind] for kind in kinds}
 
 
-def test_a_search_measures_the_embedding_by_the_method_that_the_file_has(
+def test_a_search_measures_what_the_file_s_methods_make_and_rounds_it_once(
     model: Path, text: Path, tmp_path: Path
 ) -> None:
     config = CompressConfig(
@@ -282,19 +288,36 @@ def test_a_search_measures_the_embedding_by_the_method_that_the_file_has(
         fit="mse",
         search=True,
         budget="1MB",
+        menu=("q4_0", "q8_0"),
         **SETTINGS,
     )
+    source, folder = open_source(open_gguf(model), None), tmp_path / "values"
+    asked = config, read_text(text), source, groups_of(source.file), folder
+    values, format = rounded_values(*asked), format_of("q4_0")
+    outer = OUTER["output.weight" in source.file.tensors]
+    for name in (outer, "blk.1.ffn_down.weight"):
+        file = source.file.dequantize(name)
+        for search in ("minmax", "mse"):
+            params = fit_format(file, format, search=search)
+            nearest = value_format(snap_format(file, params), params)
+            assert not np.array_equal(values(name, format), nearest), "inputs play no part"
+    made = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(made) == 2 * sum(len(group.tensors) for group in asked[3])
+    lost = folder / f"{outer}.q8_0"
+    lost.unlink()  # as if killed before it
+    rounded_values(*asked)
+    assert lost.is_file()
+    assert all(path.stat().st_mtime_ns == at for path, at in made.items() if path != lost)
+
+
+def test_a_search_is_refused_where_the_disk_cannot_hold_its_formats(
+    model: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CompressConfig(search=True, budget="1MB", **SETTINGS)
     source = open_source(open_gguf(model), None)
-    values = rounded_values(config, read_text(text), source, tmp_path / "values")
-    name, format = OUTER["output.weight" in source.file.tensors], format_of("q4_0")
-    found = values(name, format)
-    file = source.file.dequantize(name)
-    nearest = value_format(snap_format(file, params := fit_format(file, format)), params)
-    assert not np.array_equal(found, nearest), "imatrix weighs columns by their inputs"
-    (kept,) = (tmp_path / "values").iterdir()
-    before = kept.stat().st_mtime_ns
-    np.testing.assert_array_equal(values(name, format), found)
-    assert kept.stat().st_mtime_ns == before, "rounded once"
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(DiskFull, match=r"0\.0 GB are free"):
+        rounded_values(config, read_text(text), source, groups_of(source.file), tmp_path)
 
 
 def test_text_is_asked_for_and_a_language_that_it_lacks_is_refused(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from seemant.report.exchanges import Answer, Exchange
 from seemant.report.sections.experiment import made_earlier
-from seemant.report.sections.summary import same_outcome
+from seemant.report.sections.summary import _by_bits, _told, same_outcome
 from seemant.report.sections.transcripts import selected
 from seemant.report.words import duration, number, significant, size, spoken, within
 
@@ -34,6 +34,21 @@ def test_devices_with_one_outcome_share_a_sentence() -> None:
     fit = {"languages": ["hi"], "verdict": "fit", "pick": "m", "why": "w"}
     groups = same_outcome([fit | {"device": "a"}, {**fit, "pick": "n"}, fit | {"device": "b"}])
     assert [len(group) for group in groups] == [2, 1]
+
+
+def test_a_bit_width_has_a_line_and_devices_that_agree_are_counted() -> None:
+    unfit = {"languages": ["hi"], "verdict": "unfit", "pick": None, "why": "w", "evidence": []}
+    asked = [
+        unfit | {"device": f"d{n}", "device_title": f"board {n}, {bits} bits", "bits": bits}
+        for bits in (8, 4)
+        for n in range(4)
+    ]
+    asked[-1] = asked[-1] | {"why": "too large"}
+    groups = _by_bits(["hi"], asked)
+    assert list(groups) == ["Hindi, 8 bits", "Hindi, 4 bits"]
+    eight, four = (str(_told(group, False)) for group in groups.values())
+    assert eight.startswith("All 4 devices: ") and "board" not in eight
+    assert "oard 0" in four and "bits" not in four and four.count("too large") == 1
 
 
 def test_a_pause_parts_an_earlier_run_from_the_last(study) -> None:

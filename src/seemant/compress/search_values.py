@@ -1,13 +1,13 @@
-"""The values that a search measures: near enough to the file's, and quick enough for a table.
+"""The values that a search measures: every matrix in every format of its menu, rounded as asked.
 
-Blocks are rounded on grids weighed by their inputs: GPTQ of every matrix at every format would cost
-more than the search. The embedding is rounded as the file's will be. It is the largest matrix, one
-that error feedback changes most, and a table that took it for worse would spend bytes on it.
+Layer by layer the method of the file rounds a layer's matrices in all their formats, and keeps them
+packed on disk; the embedding comes last, by its own method. A table of another rounding would spend
+the budget wrongly: error feedback takes most of the blocks' damage off, and with it their claim to
+bytes. Inputs are those of the float model here; in the file a layer sees rounded ones before it.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seemant.compress.calibrate.hessians import mixed
-from seemant.compress.calibrate.stream import MIXED, SITE_OF, LayerStream
+from seemant.compress.calibrate.stream import SITE_OF, LayerStream
 from seemant.compress.calibrate.tensors import tensors_of
 from seemant.compress.calibrate.tied import tied_hessian
 from seemant.compress.calibrate.tokens import Text, calibrating_part, sequences_of
@@ -23,93 +23,118 @@ from seemant.compress.config import CompressConfig
 from seemant.compress.methods.matrix import Matrix
 from seemant.compress.methods.quantised import Quantised
 from seemant.compress.methods.registry import method_of
-from seemant.compress.plan import EMBEDDING, HEAD, OUTER
+from seemant.compress.plan import EMBEDDING, HEAD
+from seemant.compress.search.groups import Group
 from seemant.compress.source import Source, gathered
 from seemant.core.atomic import atomic_path
+from seemant.core.errors import DiskFull
 from seemant.core.progress import progress
 from seemant.formats.blocks import dequantize_rows
-from seemant.formats.tensor_format import (
-    Format,
-    Search,
-    fit_format,
-    pack_format,
-    snap_format,
-)
+from seemant.formats.tensor_format import Format, pack_format
 from seemant.models.tokenizer import tokenizer_of_metadata
 
-TOKENS = 4096  # of text a language that inputs are weighed on, at most
+TOKENS = 4096  # of text a language that are calibrated on, at most
 ROWS = 16384  # of an embedding are rounded together
-_ROOM = 8  # a disk keeps a tensor if it has so many times its bytes free
 
 Values = Callable[[str, Format], NDArray[np.float32]]
-Array = NDArray[np.float32]
+Pieces = Callable[[Format], Iterator[Quantised]]
+"""A tensor rounded to a format, a few rows at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """importance: mean of x² by column of the blocks' matrices (C,), languages in equal parts.
+def rounded_values(
+    config: CompressConfig, text: Text, source: Source, groups: Sequence[Group], folder: Path
+) -> Values:
+    """Round all that a search may ask for into `folder`; return what reads it there.
 
-    outer: the tensor that the head reads, the embedding where it is tied. hessian: its (C, C).
-    """
-
-    importance: dict[str, Array]
-    outer: str
-    hessian: Tensor
-
-
-def rounded_values(config: CompressConfig, text: Text, source: Source, folder: Path) -> Values:
-    """Return what gives a tensor's values in a format, float32 in the file's shape.
-
-    A tensor is rounded once a format and lies packed in `folder` afterwards, for the mixes that
-    ask for it again; a disk that has no room for it costs time alone.
+    Values are float32 in the file's shape. A killed run goes on at the first that is missing.
 
     Raises:
         BadFile: text that lacks a language or is too short.
+        BadConfig: a format that the method cannot do.
+        DiskFull: all formats together do not fit on the disk.
     """
-    inputs = _read(config, text, source)
-
-    def values(name: str, format: Format) -> Array:
-        assert format.container is not None  # a search is refused one that no file stores
-        path = folder / f"{name}.{format.name}"
-        if path.is_file():
-            stored = np.fromfile(path, np.uint8).reshape(source.file.tensors[name].shape[0], -1)
-            return dequantize_rows(stored, format.container)
-        if name == inputs.outer and not format.is_float:
-            made = _by_method(config, source, name, format, inputs)
-        else:
-            made = _weighed(source, name, format, inputs)
-        stored = np.concatenate([pack_format(*each, format) for each in made])
-        if shutil.disk_usage(folder).free > _ROOM * stored.nbytes:
-            with atomic_path(path) as unfinished:
-                stored.tofile(unfinished)
-        return dequantize_rows(stored, format.container)
-
+    menus = {name: group.menu(config.menu) for group in groups for name in group.shapes}
     folder.mkdir(parents=True, exist_ok=True)
+    _check_room(folder, sum(g.n_bytes(each) for g in groups for each in g.menu(config.menu)))
+    stream = _stream(config, text, source)
+    with progress("round for the search", stream.tensors.shape.layers + 1, "layers") as tick:
+        for work in stream.layers():
+            hessians = {site: mixed(found) for site, found in work.moments.items() if found}
+            for name in menus.keys() & work.weights.keys():
+                hessian = hessians.get(SITE_OF[name.split(".")[2]])
+                _keep(folder, name, menus[name], _block(config, name, work.weights[name], hessian))
+            tick()
+        for name in menus.keys() & {EMBEDDING, HEAD}:
+            _keep(folder, name, menus[name], _outer(config, stream, source, name))
+        tick()
+
+    def values(name: str, format: Format) -> NDArray[np.float32]:
+        assert format.container is not None  # a menu holds what a file can store
+        stored = np.fromfile(_place(folder, name, format), np.uint8)
+        return dequantize_rows(
+            stored.reshape(source.file.tensors[name].shape[0], -1), format.container
+        )
+
     return values
 
 
 def rounding_name(config: CompressConfig) -> str:
     """Return how the measured values are rounded, for what is kept and told of them."""
-    return f"importance, mse; embedding {config.outer_method}"
+    blocks = f"{config.method}, {config.fit}, float inputs"
+    return f"{blocks}; embedding {config.outer_method}, {config.outer_fit}"
 
 
-def _weighed(source: Source, name: str, format: Format, inputs: Inputs) -> Iterator[Quantised]:
-    search: Search = "minmax" if name in OUTER else "mse"  # as the file's embedding
-    for w in source.slices(name):  # rows are independent, and an embedding is large
-        params = fit_format(w, format, search=search, importance=inputs.importance.get(name))
-        yield Quantised(snap_format(w, params), params)
+def _block(config: CompressConfig, name: str, weight: Tensor, hessian: Tensor | None) -> Pieces:
+    method = method_of(config.method)
+
+    def pieces(format: Format) -> Iterator[Quantised]:
+        matrix = Matrix(name, weight.numpy(), format, config.fit, hessian)
+        yield method.run(matrix, config.method_config)
+
+    return pieces
 
 
-def _by_method(
-    config: CompressConfig, source: Source, name: str, format: Format, inputs: Inputs
-) -> Iterator[Quantised]:
-    method = method_of(config.outer_method)
-    for w in gathered(source.slices(name), ROWS):
-        made = Matrix(name, w, format, config.outer_fit, inputs.hessian)
-        yield method.run(made, config.method_config)
+def _outer(config: CompressConfig, stream: LayerStream, source: Source, name: str) -> Pieces:
+    """Return the embedding or the head as the file's is rounded; an untied table by no Hessian."""
+    tied = stream.tensors.shape.tied
+    gain = stream.tensors.whole("blk.0.attn_norm.weight") if tied else None
+    hessian = tied_hessian(mixed(stream.final()), config.embedding_share if tied else 0.0, gain)
+    method, fit = method_of(config.outer_method), config.outer_fit
+    if name == EMBEDDING and not tied and method.needs != "weights":
+        method, fit = method_of("rtn"), "minmax"
+
+    def pieces(format: Format) -> Iterator[Quantised]:
+        for w in gathered(source.slices(name), ROWS):
+            yield method.run(Matrix(name, w, format, fit, hessian), config.method_config)
+
+    return pieces
 
 
-def _read(config: CompressConfig, text: Text, source: Source) -> Inputs:
+def _keep(folder: Path, name: str, menu: Sequence[Format], pieces: Pieces) -> None:
+    for format in menu:
+        path = _place(folder, name, format)
+        if not path.is_file():
+            with atomic_path(path) as unfinished, unfinished.open("wb") as file:
+                for each in pieces(format):
+                    pack_format(*each, format).tofile(file)
+
+
+def _place(folder: Path, name: str, format: Format) -> Path:
+    return folder / f"{name}.{format.name}"
+
+
+def _check_room(folder: Path, need: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise DiskFull(
+            f"a search keeps every matrix in every format: {need / 1e9:.1f} GB, "
+            f"{free / 1e9:.1f} GB are free",
+            where=str(folder),
+            fix="free some space, or give fewer formats (--menu)",
+        )
+
+
+def _stream(config: CompressConfig, text: Text, source: Source) -> LayerStream:
     sequences = sequences_of(
         calibrating_part(text),
         tokenizer_of_metadata(source.file.metadata),
@@ -119,20 +144,8 @@ def _read(config: CompressConfig, text: Text, source: Source) -> Inputs:
         seed=config.seed,
         allow_gap=config.allow_language_gap,
     )
-    stream = LayerStream(
+    return LayerStream(
         tensors_of(source),
         {str(lang): each for lang, each in sequences.items()},
         weights={lang: 1.0 for lang in sequences},
     )
-    found: dict[str, Array] = {}
-    with progress("importance", stream.tensors.shape.layers, "layers") as tick:
-        for work in stream.layers():
-            for name in work.weights:
-                _, _, kind, part = name.split(".")
-                if part == "weight" and kind in SITE_OF:
-                    found[name] = work.moments[SITE_OF[kind]][MIXED].importance().numpy().copy()
-            tick()
-    tied = stream.tensors.shape.tied
-    gain = stream.tensors.whole("blk.0.attn_norm.weight") if tied else None
-    hessian = tied_hessian(mixed(stream.final()), config.embedding_share if tied else 0.0, gain)
-    return Inputs(found, EMBEDDING if tied else HEAD, hessian)

@@ -3,7 +3,7 @@
     table of measured divergence by group and format -> exact knapsack -> the best measured file
 
 A quarter of the calibration text measures, the rest calibrates. Values in the table are rounded
-as `search_values` says; the blocks' error feedback comes afterwards, when the file is made.
+by the file's methods (`search_values`), each matrix by itself; the file's see what came before.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from seemant.compress.evaluate.reference import Reference
 from seemant.compress.evaluate.replaced import set_matrix
 from seemant.compress.plan import HEADER_ROOM
 from seemant.compress.search.budget import parse_size
-from seemant.compress.search.groups import EMBEDDING, HEAD, fixed_bytes, groups_of
+from seemant.compress.search.groups import EMBEDDING, HEAD, Group, fixed_bytes, groups_of
 from seemant.compress.search.measure import Bench, measured_table
 from seemant.compress.search.search import Searched, search_best, search_fewest
 from seemant.compress.search_values import rounded_values, rounding_name
@@ -35,7 +35,6 @@ from seemant.models.decoder.load import load_decoder
 from seemant.models.tokenizer import tokenizer_of_metadata
 
 JOURNAL, VALUES = ".search.jsonl", ".search-values"
-_LOW = {"blocks": "q4_0", "outer": "q8_0"}  # the all-low baseline: never a 4-bit embedding
 
 
 def search_formats(
@@ -57,12 +56,11 @@ def search_formats(
     torch.set_num_threads(config.threads)
     text = read_text(calibration.path, rejected=out / "rejected.jsonl")
     decoder = merged_decoder(source)
-    # first, because it says which language the text lacks
-    values = rounded_values(config, text, source, out / VALUES)
-    reference = _reference(config, text, source, decoder)
     groups = groups_of(source.file, bands=config.bands)
-
-    low = {g.name: _LOW["outer" if g.name in (EMBEDDING, HEAD) else "blocks"] for g in groups}
+    # first, because it says which language the text lacks
+    values = rounded_values(config, text, source, groups, out / VALUES)
+    reference = _reference(config, text, source, decoder)
+    low = {group.name: _low(group, config) for group in groups}
     with Journal(out / JOURNAL) as journal:
         bench = Bench(decoder, reference, groups, values, journal, method=rounding_name(config))
         table = measured_table(bench, menu=config.menu, low=low)
@@ -73,6 +71,14 @@ def search_formats(
             found = search_best(bench, table, budget, fixed=fixed, mixes=config.mixes)
     chosen = tuple(f"{name}={kind}" for name, kind in found.allocation.tensors.items())
     return chosen, _facts(config, found, reference)
+
+
+def _low(group: Group, config: CompressConfig) -> str:
+    """Return a group's format in the all-low baseline, which never has a 4-bit embedding."""
+    sizes = {each.name: group.n_bytes(each) for each in group.menu(config.menu)}
+    outer = group.name in (EMBEDDING, HEAD)
+    wanted, else_ = ("q8_0", max) if outer else ("q4_0", min)
+    return wanted if wanted in sizes else else_(sizes, key=sizes.__getitem__)
 
 
 def merged_decoder(source: Source) -> Decoder:
@@ -107,7 +113,7 @@ def _facts(config: CompressConfig, found: Searched, reference: Reference) -> dic
         "groups": dict(found.allocation.formats),
         "predicted_kld": dict(found.allocation.kld),
         "measured_kld": dict(found.kld),
-        "measured_rounding": rounding_name(config),  # of the blocks not the file's own method
+        "measured_rounding": rounding_name(config),
         "gap": found.allocation.gap,
         "r2": None if interaction is None else interaction.r2,
         "reading": None if interaction is None else interaction.reading(),

@@ -62,7 +62,7 @@ def _everything(rows: Sequence[Damage]) -> Iterator[Sentence]:
         f"{NAMES[r.lang]} {r.kld:.3g} nats a token ({r.per_byte:.3g} a byte)" for r in found
     )
     yield Sentence(text=f"With everything compressed the divergence is: {told}.", basis="figure")
-    if len(found) > 1:
+    if len(found) > 1 and all(row.per_byte_low is not None for row in found):
         worst = max(found, key=lambda r: r.per_byte)
         best = min(found, key=lambda r: r.per_byte)
         apart = (

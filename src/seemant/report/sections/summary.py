@@ -1,4 +1,4 @@
-"""What was asked and what came out, in one paragraph."""
+"""What was asked and what came out: one paragraph, or one line a question."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,9 +17,14 @@ from seemant.report.words import (
     within,
 )
 
+_FEW = 3  # devices that are named one by one though all have one outcome
+
 
 def summary(nodes: Sequence[Node], config: ReportConfig) -> Html:
-    """Return the paragraph; without a recommendation it says only what there is."""
+    """Return the paragraph; without a recommendation it says only what there is.
+
+    Several sets of languages, or several bit-widths, have a line each.
+    """
     asked = el("p", el("strong", "Asked. "), config.question) if config.question else None
     requests = [
         request
@@ -27,11 +32,15 @@ def summary(nodes: Sequence[Node], config: ReportConfig) -> Html:
         for request in (json_of(node, "recommendation.json") or {}).get("requests", [])
     ]
     came_out = el("strong", "Came out. ")
-    groups = by_languages(requests)
-    if len(groups) > 1:  # one line a set of languages
+    groups = {
+        question: group
+        for tongues, asked_for in by_languages(requests).items()
+        for question, group in _by_bits(tongues, asked_for).items()
+    }
+    if len(groups) > 1:
         lines = [
-            el("li", el("strong", f"{spoken(list(map(language, tongues)))}. "), _told(group, False))
-            for tongues, group in groups.items()
+            el("li", el("strong", f"{question}. "), _told(group, False))
+            for question, group in groups.items()
         ]
         told = [el("p", came_out, _work(nodes)), el("ul", *lines, class_="outcomes")]
     else:
@@ -50,8 +59,22 @@ def by_languages(
     return dict(sorted(groups.items(), key=lambda item: -len(item[0])))
 
 
+def _by_bits(
+    tongues: Sequence[str], requests: Sequence[Mapping[str, Any]]
+) -> dict[str, list[Mapping[str, Any]]]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for request in requests:
+        bits = request.get("bits")
+        width = f", {bits} bits" if bits is not None else ""
+        title = str(request.get("device_title") or request["device"]).removesuffix(width)
+        question = f"{spoken(list(map(language, tongues)))}{width}"
+        groups.setdefault(question, []).append({**request, "device_title": title})
+    return groups
+
+
 def _told(requests: Sequence[Mapping[str, Any]], tongues: bool) -> Html:
-    return join([outcome(group, tongues=tongues) for group in same_outcome(requests)], " ")
+    groups = same_outcome(requests)
+    return join([outcome(group, tongues=tongues, n=len(requests)) for group in groups], " ")
 
 
 def same_outcome(requests: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -64,14 +87,15 @@ def same_outcome(requests: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str
     return list(groups.values())
 
 
-def outcome(group: Sequence[Mapping[str, Any]], *, tongues: bool = True) -> Html:
+def outcome(group: Sequence[Mapping[str, Any]], *, tongues: bool = True, n: int = 0) -> Html:
     """Return one sentence on requests with one outcome, with its figures.
 
-    tongues: say the languages asked for, too.
+    tongues: say the languages asked for, too. n: of how many requests in all.
     """
     first = group[0]
-    places = spoken([within(request.get("device_title") or request["device"]) for request in group])
-    begin = sentence(places)
+    names = [within(request.get("device_title") or request["device"]) for request in group]
+    every = len(group) == n > _FEW
+    begin = f"All {n} devices" if every else sentence(spoken(names))
     if tongues:
         begin += f", in {spoken([language(code) for code in first['languages']])}"
     begin += ": "
