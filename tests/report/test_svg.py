@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seemant.core.measurement import Measurement
 from seemant.report.svg_axes import Frame, padded, ticks
+from seemant.report.svg_damage import Damaged, beaten, damage_chart
 from seemant.report.svg_frontier import frontier_chart
 from seemant.report.svg_graph import Box, graph, layout, reduced
 from seemant.report.svg_losses import LossLine, loss_chart
@@ -97,6 +99,39 @@ def test_a_damaged_language_is_crossed() -> None:
     rows = [(1, candidate("a", 1e8, 0.1, damaged=["hi"])), (2, candidate("b", 2e8, 0.1))]
     drawn = frontier_chart(rows, "hi", "nats/byte")
     assert drawn is not None and drawn.count("✕") == 1
+
+
+def damaged(key: int, n_bytes: float, kld: float, *, simulated: bool = False) -> Damaged:
+    measured = Measurement(
+        subject="m", metric="kld", lang="hi", value=kld, unit="nats/token", n=640,
+        ci_low=kld / 2, ci_high=kld * 2, ci_method="bootstrap",
+    )  # fmt: skip
+    return Damaged(key, f"v{key}", n_bytes, measured, simulated)
+
+
+def test_damage_is_filled_where_no_file_as_small_loses_less() -> None:
+    points = [
+        damaged(1, 3e8, 0.01),
+        damaged(2, 2e8, 0.1),
+        damaged(3, 2e8, 0.5),  # beaten by 2
+        damaged(4, 3e8, 0.2),  # beaten by 1 and 2
+        damaged(5, 1e8, 0.05, simulated=True),  # beats nothing: its bytes are not its bits'
+    ]
+    assert [beaten(point, points) for point in points] == [False, False, True, True, False]
+    drawn = damage_chart(points, "hi")
+    assert drawn is not None
+    looks = re.findall(r'class="point (\w+)"', drawn)
+    assert sorted(looks) == ["beaten", "beaten", "best", "best", "shown"]
+    assert damage_chart(points[:1], "hi") is None
+
+
+def test_damage_stands_on_an_axis_of_logarithms() -> None:
+    drawn = damage_chart([damaged(k, k * 1e8, 10.0**-k) for k in (1, 2, 3)], "hi")
+    assert drawn is not None
+    heights = [float(y) for y in re.findall(r'<circle cx="[\d.]+" cy="([\d.]+)"', drawn)]
+    first, second, third = heights
+    assert second - first == pytest.approx(third - second, abs=0.2) and second > first
+    assert damage_chart([damaged(1, 1e8, 0.0), damaged(2, 2e8, 0.1)], "hi") is not None
 
 
 @pytest.mark.parametrize("n", [0, 1])

@@ -8,7 +8,7 @@ from seemant.report.html import Html, el
 from seemant.report.svg_axes import Frame, axes, chart, padded, plain
 from seemant.report.words import number, size
 
-_BUBBLE = 9.0  # pixels; holds a two-digit number
+BUBBLE = 9.0  # pixels; holds a two-digit number
 
 
 def frontier_chart(
@@ -88,7 +88,7 @@ def _point(
 ) -> Html:
     q = row["quality"][lang]
     x, y = _x(frame, row), frame.y(q["value"])
-    at = _free_place(x, y, frame, placed)
+    at = free_place(x, y, frame, placed)
     state = "best" if row["on_frontier"] else "beaten" if row["deployable"] else "shown"
     hurt = lang in row.get("damaged", ())
     low, high = q["ci_low"], q["ci_high"]
@@ -105,7 +105,7 @@ def _point(
         el("title", told),
         bar,
         leader,
-        el("circle", cx=at, cy=y, r=_BUBBLE),
+        el("circle", cx=at, cy=y, r=BUBBLE),
         el("text", key, x=at, y=y + 3.5, class_="key middle"),
         el("text", "✕", x=at + 11, y=y - 6, class_="hurt middle") if hurt else None,
         class_=f"point {state}{' damaged' if hurt else ''}",
@@ -113,14 +113,14 @@ def _point(
     )
 
 
-def _free_place(x: float, y: float, frame: Frame, placed: list[tuple[float, float]]) -> float:
+def free_place(x: float, y: float, frame: Frame, placed: list[tuple[float, float]]) -> float:
     """Return the nearest horizontal place where a bubble covers no earlier one."""
-    step = _BUBBLE / 2
+    step = BUBBLE / 2
     for k in range(60):
         offset = step * ((k + 1) // 2) * (1 if k % 2 else -1)
         at = x + offset
-        inside = frame.left + _BUBBLE <= at <= frame.width - frame.right - _BUBBLE
-        clear = all(abs(at - a) > 1.9 * _BUBBLE or abs(y - b) > 1.9 * _BUBBLE for a, b in placed)
+        inside = frame.left + BUBBLE <= at <= frame.width - frame.right - BUBBLE
+        clear = all(abs(at - a) > 1.9 * BUBBLE or abs(y - b) > 1.9 * BUBBLE for a, b in placed)
         if inside and clear:
             placed.append((at, y))
             return round(at, 1)

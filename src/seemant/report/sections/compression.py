@@ -18,7 +18,8 @@ from seemant.frontier.readings import (
 )
 from seemant.report.figures import find, measurements, subject_of
 from seemant.report.html import Child, Html, el, join
-from seemant.report.nodes import Node, json_of, of_stage
+from seemant.report.nodes import Node, of_stage
+from seemant.report.sections.damage_charts import base_name, damage_charts, facts_of
 from seemant.report.tables import Cell, Row, figure_cell, table
 from seemant.report.words import languages_in, number, size, spoken
 
@@ -39,9 +40,10 @@ def compression(nodes: Sequence[Node]) -> Html | None:
     routes = [r for r in _ROUTES if any(route_of(m) == r[0] for m in every if m.metric == KLD)]
     speeds = list(measurements(of_stage(nodes, "bench")))
     base = _common([subject_of(node) for node in variants])
+    ordered = sorted(variants, key=_order)
     rows = [
-        _row(node, base, about[node.name], languages, routes, _speed(node, speeds, nodes))
-        for node in sorted(variants, key=_order)
+        _row(key, node, base, about[node.name], languages, routes, _speed(node, speeds, nodes))
+        for key, node in enumerate(ordered, start=1)
     ]
     caption = f"variants{f' of {base}' if base else ''}, measured; bits a weight of the whole file"
     rows += [_as_it_is(node, languages, routes, speeds) for node in _unchanged(nodes)]
@@ -64,6 +66,7 @@ def compression(nodes: Sequence[Node]) -> Html | None:
                 ". KLD compares a variant with the model it was made from, never two models.",
                 class_="note",
             ),
+            damage_charts(ordered, about, languages),
             table(_heads(languages, routes), rows, caption=caption, look="variants"),
             _marks_legend(),
         ]
@@ -72,7 +75,7 @@ def compression(nodes: Sequence[Node]) -> Html | None:
 
 def _order(node: Node) -> tuple[bool, float]:
     """Largest file first; what stands against a dithered reference comes behind all others."""
-    facts = _facts(node)
+    facts = facts_of(node)
     return _is_dithered(facts), -float(facts.get("file_bytes") or 0)
 
 
@@ -82,7 +85,7 @@ def _is_dithered(facts: Mapping[str, Any]) -> bool:
 
 def _reference(variants: Sequence[Node]) -> Html | None:
     """Return what the figures refer to, where a base's own weights are rounded ones."""
-    names = [_base_name(_facts(node)) for node in variants if _is_quantised(_facts(node))]
+    names = [base_name(facts_of(node)) for node in variants if _is_quantised(facts_of(node))]
     rounded = sorted(set(names))
     if not rounded:
         return None
@@ -100,11 +103,6 @@ def _is_quantised(facts: Mapping[str, Any]) -> bool:
     """Return whether a matrix of the base is stored in a rounded layout."""
     stored = {str(t.get("stored", "F32")).upper() for t in (facts.get("tensors") or {}).values()}
     return bool(stored - _FLOATS)
-
-
-def _base_name(facts: Mapping[str, Any]) -> str:
-    label = str((facts.get("base") or {}).get("label") or "")
-    return label.rpartition(":")[2] or str(facts.get("subject", "?")).partition("/")[0]
 
 
 def _heads(languages: Sequence[str], routes: Sequence[tuple[str, str]]) -> list[Row]:
@@ -132,6 +130,7 @@ def _common(subjects: Sequence[str]) -> str:
 
 
 def _row(
+    key: int,
     node: Node,
     base: str,
     divergences: Sequence[Measurement],
@@ -139,10 +138,18 @@ def _row(
     routes: Sequence[tuple[str, str]],
     speed: Measurement | None,
 ) -> list[Cell | Child]:
-    facts = _facts(node)
+    facts = facts_of(node)
     name = subject_of(node).removeprefix(f"{base}/")
     cells: list[Cell | Child] = [
-        join([el("b", name), el("span", _how(facts), class_="how"), _marks(facts)]),
+        join(
+            [
+                el("b", key, class_="no"),
+                " ",
+                el("b", name),
+                el("span", _how(facts), class_="how"),
+                _marks(facts),
+            ]
+        ),
         Cell(size(facts.get("file_bytes")), "num"),
         Cell(number(facts.get("bits_per_weight_file"), 2), "num"),
     ]
@@ -185,11 +192,6 @@ def _divergence_cells(
     return cells
 
 
-def _facts(node: Node) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json_of(node, "variant.json") or {}
-    return found
-
-
 def _divergences(nodes: Sequence[Node], variant: Node) -> list[Measurement]:
     """Return what was measured of a variant by the nodes that took it as their variant."""
     about = [n for n in of_stage(nodes, "divergence") if n.source("variant") == variant.name]
@@ -200,7 +202,7 @@ def _speed(
     variant: Node, speeds: Sequence[Measurement], nodes: Sequence[Node]
 ) -> Measurement | None:
     """Return a variant's decoding speed, found by what the bench calls it."""
-    names = {variant.name, subject_of(variant), str(_facts(variant).get("subject"))}
+    names = {variant.name, subject_of(variant), str(facts_of(variant).get("subject"))}
     for bench in of_stage(nodes, "bench"):
         names |= {role.partition("/")[2] for role, name in bench.needs if name == variant.name}
     own = [m for m in speeds if m.metric == DECODE and m.subject in names]
