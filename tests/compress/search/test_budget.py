@@ -6,7 +6,7 @@ import pytest
 
 from seemant.compress.search.budget import best_under, fewest_under, parse_size
 from seemant.compress.search.groups import Group
-from seemant.compress.search.predict import fit_interaction, random_mixes
+from seemant.compress.search.predict import Interaction, fit_interaction, random_mixes
 from seemant.compress.search.search import learnt, search_fewest
 from seemant.compress.search.table import Row, Table
 from seemant.core.errors import BadConfig
@@ -96,28 +96,27 @@ def test_menus_leave_out_what_no_row_or_file_can_hold() -> None:
     assert wide.n_bytes(format_of("q4_k")) == 64 * 144
 
 
-def test_factors_a_format_are_found_again_from_mixes() -> None:
-    made, truth = table(), {"q8_0": 1.0, "q5_0": 1.6, "q4_0": 0.5}
+def fitted(truth: dict[str, float]) -> Interaction:
+    """Return what mixes teach whose damages add by these factors a format."""
+    made = table()
     mixes = random_mixes(made, 30, seed=1, cap=10)
     cost = {(r.group, r.format): r.kld for r in made.alone}
     measured = [
         {lang: sum(truth[f] * cost[g, f][lang] for g, f in mix.items()) for lang in made.languages}
         for mix in mixes
     ]
-    found = fit_interaction(made, mixes, measured)
+    return fit_interaction(made, mixes, measured)
+
+
+def test_factors_a_format_are_found_again_from_mixes() -> None:
+    truth = {"q8_0": 1.0, "q5_0": 1.6, "q4_0": 0.5}
+    found = fitted(truth)
     assert found.factors == pytest.approx(truth, rel=1e-6)
     assert found.r2 > 0.999 > found.r2_adding and found.trusted
 
 
 def test_factors_are_held_where_mixes_cannot_tell_formats_apart() -> None:
-    made, truth = table(), {"q8_0": 0.01, "q5_0": 1.0, "q4_0": 30.0}
-    mixes = random_mixes(made, 30, seed=1, cap=10)
-    cost = {(r.group, r.format): r.kld for r in made.alone}
-    measured = [
-        {lang: sum(truth[f] * cost[g, f][lang] for g, f in mix.items()) for lang in made.languages}
-        for mix in mixes
-    ]
-    found = fit_interaction(made, mixes, measured).factors
+    found = fitted({"q8_0": 0.01, "q5_0": 1.0, "q4_0": 30.0}).factors
     assert all(0.25 - 1e-9 <= each <= 4 + 1e-9 for each in found.values())
 
 

@@ -17,7 +17,7 @@ from seemant.compress.attribution.cells import (
     Damage,
     How,
 )
-from seemant.compress.attribution.summary import Explanation, LanguageEffect, Ratio, Summary
+from seemant.compress.attribution.summary import Explanation, Summary
 from seemant.core.records import Record
 
 NAMES = {"hi": "Hindi", "kn": "Kannada", "en": "English"}
@@ -88,8 +88,9 @@ def _interaction(summary: Summary) -> Iterator[Sentence]:
             word = "less than the sum of its parts: errors overlap or cancel"
         else:
             word = "which the interval does not tell from their sum"
+        times = _with_ends(ratio.value, ratio.low, ratio.high)
         yield Sentence(
-            text=f"In {NAMES[ratio.lang]} compressing everything costs {_with_ends(ratio)} times "
+            text=f"In {NAMES[ratio.lang]} compressing everything costs {times} times "
             f"what the parts cost one at a time, {word}.",
             basis="intervention",
         )
@@ -154,8 +155,9 @@ def _structure(summary: Summary) -> Iterator[Sentence]:
                 end = "they do less harm than their size"
             else:
                 end = "only their size is seen to matter"
+            times = _with_ends(ratio.value, ratio.low, ratio.high)
             yield Sentence(
-                text=f"In {NAMES[ratio.lang]} the errors of single layers cost {_with_ends(ratio)} "
+                text=f"In {NAMES[ratio.lang]} the errors of single layers cost {times} "
                 f"times what {name} costs: {end}.",
                 basis="intervention",
             )
@@ -165,8 +167,9 @@ def _languages(summary: Summary) -> Iterator[Sentence]:
     pairs = dict.fromkeys((e.first, e.second) for e in summary.language_effects)
     for first, second in pairs:
         own = [e for e in summary.language_effects if (e.first, e.second) == (first, second)]
+        times = _with_ends(own[0].overall, own[0].low, own[0].high)
         text = (
-            f"A layer compressed alone costs {NAMES[first]} {_overall(own[0])} times what it "
+            f"A layer compressed alone costs {NAMES[first]} {times} times what it "
             f"costs {NAMES[second]}, per byte"
         )
         far = [e for e in own if max(e.ratio / e.overall, e.overall / e.ratio) > _NOTABLE_RATIO]
@@ -209,14 +212,8 @@ def _limits(rows: Sequence[Damage], folded: bool) -> Iterator[Sentence]:
         yield Sentence(text=text, basis="figure")
 
 
-def _overall(effect: LanguageEffect) -> str:
-    if effect.low is None or effect.high is None:
-        return f"{effect.overall:.2f}"
-    return f"{effect.overall:.2f} [{effect.low:.2f}, {effect.high:.2f}]"
-
-
-def _with_ends(ratio: Ratio) -> str:
-    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+def _with_ends(value: float, low: float | None, high: float | None) -> str:
+    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _listed(items: Sequence[str]) -> str:

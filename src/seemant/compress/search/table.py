@@ -87,8 +87,7 @@ class Table:
         low = next((row for row in self.company if row.group == group), None)
         if low is None:
             return np.ones(len(self.languages))
-        own = ((r.group, r.format) == (group, low.format) for r in self.alone)
-        alone = next((r for r, same in zip(self.alone, own, strict=True) if same), None)
+        alone = next((row for row in self.options(group) if row.format == low.format), None)
         if alone is None:  # a menu without the baseline's format: nothing to compare it with
             return np.ones(len(self.languages))
         both = [(low.kld[lang], alone.kld[lang]) for lang in self.languages]
