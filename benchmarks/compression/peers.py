@@ -2,15 +2,18 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peers
 from numpy.typing import NDArray
 from peers.quantisers import PEERS, Unavailable, answer_of
 
+from compression.made_by import code_sha256
 from compression.references import weights
-from compression.scoring import reference_of
+from compression.scoring import load_scores, reference_of, save_scores
 from compression.texts import Lines, write_calibration
 from seemant.compress.calibrate.tokens import read_text, sequences_of
 from seemant.compress.config import CompressConfig
@@ -19,6 +22,8 @@ from seemant.compress.evaluate.reference import Reference
 from seemant.compress.evaluate.replaced import Values, matrix, replaced
 from seemant.compress.evaluate.scores import Scores, kld_ratio
 from seemant.compress.run import STAGE as COMPRESS
+from seemant.core.hashing import json_sha256
+from seemant.core.jsonl import read_json, write_json
 from seemant.core.records import Lang
 from seemant.core.stage import Input, execute, file_input
 from seemant.formats.gguf_read import open_gguf
@@ -48,18 +53,23 @@ def compared(
         "threads": args.threads,
         **({"iters": 4} if args.tiny else {}),
     }
+    asked = [args.order, args.tokens, args.threads, peers_sha256(), code_sha256()]
+    folder = work / json_sha256([asked, reference.fingerprint()])[:12]
     rows: list[dict[str, Any]] = []
     for peer in PEERS:
         for method in peer.methods:
             row: dict[str, Any] = {"peer": peer.name, "method": method}
             try:
-                facts, values = peer_values(peer.name, method, spec, decoder, args.limit, work)
+                facts, theirs = kept(
+                    folder / f"{peer.name}-{method}",
+                    lambda name=peer.name, method=method: peer_scores(
+                        name, method, spec, decoder, reference, args.limit, work
+                    ),
+                )
             except Unavailable as error:
                 rows.append(row | {"failure": str(error)})
                 print(json.dumps(rows[-1]), flush=True)
                 continue
-            with replaced(decoder, values):
-                theirs = damage(decoder, reference)
             for lang in theirs.languages:
                 ratio = kld_ratio(ours, theirs, lang)
                 rows.append(
@@ -70,6 +80,29 @@ def compared(
                 )
                 print(json.dumps(rows[-1]), flush=True)
     return rows
+
+
+def kept(
+    path: Path, measure: Callable[[], tuple[dict[str, Any], Scores]]
+) -> tuple[dict[str, Any], Scores]:
+    """Return a finished peer's facts and scores from the disk, or measure and keep them.
+
+    A failure is not kept: it is tried again.
+    """
+    facts, scores = path.with_suffix(".json"), path.with_suffix(".npz")
+    if not facts.is_file():
+        found, theirs = measure()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_scores(theirs, scores)
+        write_json(facts, found)
+    return read_json(facts), load_scores(scores)
+
+
+def peers_sha256() -> str:
+    """Return a hash of what drives the peers."""
+    folder = Path(peers.__file__).parent
+    files = [folder / name for name in ("quantise_peer.py", "quantisers.py")]
+    return json_sha256([path.read_text(encoding="utf-8") for path in files])
 
 
 def our_scores(
@@ -97,6 +130,21 @@ def our_scores(
     blocks = {n: file.dequantize(n).copy() for n in file.tensors if n.startswith("blk.")}
     with replaced(decoder, blocks):
         return damage(decoder, reference)
+
+
+def peer_scores(
+    name: str,
+    method: str,
+    spec: dict[str, Any],
+    decoder: Decoder,
+    reference: Reference,
+    limit: float,
+    work: Path,
+) -> tuple[dict[str, Any], Scores]:
+    """Return a peer's time and memory, and the damage of its blocks."""
+    facts, values = peer_values(name, method, spec, decoder, limit, work)
+    with replaced(decoder, values):
+        return facts, damage(decoder, reference)
 
 
 def peer_values(

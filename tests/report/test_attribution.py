@@ -94,7 +94,16 @@ def test_what_is_lost_first_is_said_with_its_table(tmp_path: Path) -> None:
         files = {"kept.jsonl": lines(kept), "lost_first.json": json.dumps(told), "style.jsonl": ""}
         done = artefact(tmp_path / str(first), "lost_first", files)
         found = lost_first(read_nodes({"node/first": done.as_input("first")})) or ""
-        assert words in found and "0.410" in found and "−0.300 at equal margins" in found
+        assert words in found and "0.410" in found
+        assert "−0.300 (−0.500 to −0.100) at equal margins; plainly −0.400" in found
+    few = difference | {"matched_low": None, "matched_high": None}
+    done = artefact(
+        tmp_path / "few",
+        "lost_first",
+        files | {"lost_first.json": json.dumps({"lost_first": None, "differences": [few]})},
+    )
+    found = lost_first(read_nodes({"node/first": done.as_input("first")})) or ""
+    assert "−0.300 (too few for an interval) at equal margins" in found
     told = {"lost_first": None, "differences": [difference | {"unmatched": 1.0}]}
     files = {"kept.jsonl": lines(kept), "lost_first.json": json.dumps(told), "style.jsonl": ""}
     done = artefact(tmp_path / "apart", "lost_first", files)

@@ -25,7 +25,7 @@ def run(config: ReportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="report",
-    version=4,
+    version=5,
     config=ReportConfig,
     run=run,
     roles={"node/*": "artefact"},

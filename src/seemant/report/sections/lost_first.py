@@ -55,13 +55,10 @@ def _difference(each: Mapping[str, Any]) -> Html:
     plain = f"plainly {number(each['difference'], signed=True)}"
     if each.get("unmatched", 0) >= 1:
         return el("li", f"{first} {MINUS} {second}: no margins in common to compare at; {plain}")
-    ends = interval(each["matched_low"], each["matched_high"])
-    return el(
-        "li",
-        f"{first} {MINUS} {second}: {number(each['matched'], signed=True)} at equal margins ",
-        ends,
-        f"; {plain}",
-    )
+    low, high = each["matched_low"], each["matched_high"]
+    ends = "too few for an interval" if low is None else f"{number(low)} to {number(high)}"
+    matched = f"{number(each['matched'], signed=True)} ({ends}) at equal margins"
+    return el("li", f"{first} {MINUS} {second}: {matched}; {plain}")
 
 
 def _table(node: Node, kept: Sequence[Kept]) -> Html:
