@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from seemant.core.stage import Done
+from seemant.formats.gguf_read import open_gguf
+from seemant.formats.gguf_write import TensorData, write_gguf
 
 Make = Callable[..., Path]
 Run = Callable[..., Done]
@@ -62,5 +64,12 @@ def test_a_grid_nests_in_the_base_s_by_the_formats_in_the_file(
     tiny_model: Make, compress: Run, wanted: str, nested: bool
 ) -> None:
     formats = [f"{n}={wanted}" for n in (*ATTENTION, *MLP)]
-    variant = told(compress(tiny_model(stored="Q5_0"), formats=formats))
+    file = open_gguf(tiny_model(stored="Q5_0"))
+    variant = told(compress(file.path, formats=formats))
     assert variant["nested_in_reference_grid"] is nested
+    floats = {n: TensorData("F32", t.shape, file.dequantize(n)) for n, t in file.tensors.items()}
+    write_gguf(file.path.with_name("floats.gguf"), file.fields, floats)
+    same = told(compress(file.path.with_name("floats.gguf"), formats=formats))
+    assert same["nested_in_reference_grid"] is nested
+    plain = told(compress(tiny_model("plain.gguf"), formats=formats))
+    assert plain["nested_in_reference_grid"] is False

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,29 @@ def test_a_folder_can_be_locked_again_after_release(tmp_path: Path) -> None:
         pass
     with folder_lock(tmp_path):
         assert (tmp_path / ".lock").exists()
+
+
+def test_who_waited_for_a_folder_that_was_removed_gets_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, opened, got = tmp_path / "out", threading.Event(), list[bool]()
+    open_it = lock._opened
+
+    def said(folder: Path) -> int:
+        descriptor = open_it(folder)
+        opened.set()
+        return descriptor
+
+    def wait() -> None:
+        with folder_lock(out):
+            got.append((out / ".lock").is_file())
+
+    with folder_lock(out):
+        monkeypatch.setattr(lock, "_opened", said)
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        opened.wait()
+        (out / ".lock").unlink()
+        out.rmdir()
+    waiter.join()
+    assert got == [True]

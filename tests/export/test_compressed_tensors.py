@@ -206,3 +206,27 @@ def test_export_writes_the_folder_beside_the_file_when_asked(
         store=tmp_path / "runs",
     )
     assert not (plain.path / PACKED_NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("formats", "why", "cure"),
+    [
+        ({"blk.": "f16"}, "nothing in this model's blocks is quantised", "--hf"),
+        ({"blk.": "q4_1"}, "stored as Q4_1", "q4_0"),
+    ],
+)
+def test_export_refuses_what_cannot_be_packed_before_it_writes(
+    tmp_path: Path,
+    llama: tuple[Any, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    formats: Formats,
+    why: str,
+    cure: str,
+) -> None:
+    file = rounded_file(llama[1], tmp_path / "model.gguf", formats)
+    monkeypatch.setattr("seemant.export.bundle.place", lambda *_, **__: pytest.fail("written"))
+    given = {"model": file_input(file, "path:model.gguf")}
+    with pytest.raises(BadConfig, match=why) as caught:
+        execute(STAGE, ExportConfig(compressed_tensors=True), given, store=tmp_path / "runs")
+    assert caught.value.fix and cure in caught.value.fix
+    assert not list((tmp_path / "runs").rglob("*.*"))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from seemant.core.errors import BadFile, UnknownModel
+from seemant.core.jsonl import write_json
 from seemant.models.catalogue import entry_of
 from seemant.models.random_weights import random_model
-from seemant.models.resolve import config_names, languages_of, resolve
+from seemant.models.resolve import config_names, languages_of, resolve, weights_in
 from tests.models.tiny import tiny_model, write_tiny_gguf
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -101,6 +102,44 @@ def test_artefacts_that_hold_no_model_are_refused(tmp_path: Path) -> None:
         resolve(f"run:{tmp_path / 'nowhere'}")
     with pytest.raises(BadFile, match="neither"):
         resolve(f"run:{tmp_path}")
+
+
+def test_a_folder_whose_run_is_not_finished_is_no_model(gguf_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    gguf_file.rename(run / "model.gguf")
+    assert resolve(f"path:{run}").path == run / "model.gguf"  # a plain folder with one file
+    write_json(run / "config.json", {"stage": "compress", "id": "0123456789ab", "config": {}})
+    for find in (
+        lambda: resolve(f"path:{run}"),
+        lambda: resolve(f"run:{run}"),
+        lambda: weights_in(run),
+    ):
+        with pytest.raises(BadFile, match="this run is not finished") as caught:
+            find()
+        assert (caught.value.where, caught.value.fix) == (str(run), "give its command again")
+    (run / "manifest.json").write_text("{}")
+    assert resolve(f"path:{run}").path == weights_in(run) == run / "model.gguf"
+
+
+def test_an_unknown_architecture_names_the_file_its_tensors_and_the_families(
+    tmp_path: Path,
+) -> None:
+    from seemant.formats.gguf_write import TensorData, write_gguf
+
+    one = TensorData("F32", (1,), b"\0\0\0\0")
+    known = ["token_embd.weight", "blk.0.attn_q.weight", "blk.0.post_ffw_norm.weight"]
+    strange = [f"blk.{layer}.ssm_conv.weight" for layer in range(5)]
+    path = tmp_path / "m.gguf"
+    write_gguf(path, {"general.architecture": "mamba9"}, dict.fromkeys(known + strange, one))
+    with pytest.raises(BadFile, match="'mamba9' are not read here") as caught:
+        resolve(f"path:{path}")
+    assert "5 of its 8 tensors cannot be placed: blk.0.ssm_conv.weight, blk.1" in caught.value.what
+    assert caught.value.where == str(path)
+    assert caught.value.fix and "llama, qwen2, qwen3, gemma3" in caught.value.fix
+    write_gguf(path, {"general.architecture": "mamba9"}, dict.fromkeys(known, one))
+    with pytest.raises(BadFile, match="its 3 tensors have known names"):
+        resolve(f"path:{path}")
 
 
 def test_models_behind_servers_have_no_files() -> None:

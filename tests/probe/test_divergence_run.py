@@ -18,6 +18,7 @@ from seemant.core.records import LANGUAGES, Paragraph
 from seemant.core.stage import Done, execute, file_input
 from seemant.formats.codes import save_codes
 from seemant.formats.gguf_read import open_gguf
+from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.formats.grids import Grid, fit, grouped, snap, value
 from seemant.models.backends.tiny import write_tiny
 from seemant.models.decoder.weights import Weights
@@ -279,3 +280,25 @@ def test_a_language_without_text_is_a_clear_error(room: Path, tmp_path: Path) ->
 def test_turning_everything_off_is_a_clear_error(room: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to compare"):
         _run(room, tmp_path, weights=False, deployed=False)
+
+
+def test_a_trimmed_vocabulary_is_refused_on_every_route(room: Path, tmp_path: Path) -> None:
+    (room / "trimmed").mkdir(exist_ok=True)
+    _cut_rows(room / "base.gguf", room / "trimmed" / "model.gguf")
+    for routes in ({}, {"weights": False}, {"deployed": False}):
+        with pytest.raises(BadFile, match="263 tokens and the model 264") as refused:
+            _run(room, tmp_path, "trimmed", **routes)
+        assert "trimmed" in str(refused.value.where) and refused.value.fix
+
+
+def _cut_rows(source: Path, to: Path) -> None:
+    """Write a model without its last token."""
+    file = open_gguf(source)
+    metadata = dict(file.metadata)
+    for key, told in metadata.items():
+        if key.startswith("tokenizer.ggml.") and isinstance(told, list) and len(told) == 264:
+            metadata[key] = told[:-1]
+    metadata = {k: 263 if k.endswith("vocab_size") else v for k, v in metadata.items()}
+    values = {name: file.dequantize(name) for name in file.tensors}
+    cut = {name: each[:263] if len(each) == 264 else each for name, each in values.items()}
+    write_gguf(to, metadata, {n: TensorData("F32", v.shape, v) for n, v in cut.items()})

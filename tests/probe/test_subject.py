@@ -7,7 +7,7 @@ import pytest
 
 from seemant.core.errors import InputError
 from seemant.core.stage import Input
-from seemant.probe.subject import model_file, subject_of
+from seemant.probe.subject import made_from_another, model_file, subject_of
 
 
 def _input(path: Path, label: str) -> Input:
@@ -51,3 +51,23 @@ def test_a_torch_only_variant_has_no_file_to_open(tmp_path: Path) -> None:
 
 def test_an_hf_folder_is_opened_as_it_is(tmp_path: Path) -> None:
     assert model_file(_input(tmp_path, "path:x")) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter", "told"),
+    [
+        ({"label": "a", "sha256": "m"}, None, None),
+        ({"label": "a", "sha256": "n"}, None, "a"),
+        ({"label": "a", "sha256": "m"}, {"label": "b", "sha256": "x"}, "a + b"),
+        (None, None, None),
+    ],
+)
+def test_a_variant_of_another_model_is_told_by_its_hashes(
+    tmp_path: Path, base: object, adapter: object, told: str | None
+) -> None:
+    text = json.dumps({"base": base, "adapter": adapter})
+    (tmp_path / "variant.json").write_text(text, encoding="utf-8")
+    model, variant = Input(tmp_path / "x", "m", "m"), Input(tmp_path, "v", "v")
+    assert made_from_another(model, None, variant) == told
+    if adapter:
+        assert made_from_another(model, Input(tmp_path, "b", "x"), variant) is None

@@ -1,5 +1,6 @@
 """The commands of the compress room: from flags to `run_stage`, nothing else."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,12 @@ def compress(
             {**config.model_dump(), "languages": given_languages},
             where="--lang",
             lines={},
+        )
+    if calibration and not (config.calibrated or config.search):
+        print(
+            f"note: --calibration is not read: method {config.method_name} looks at weights only "
+            "(imatrix, gptq, wanda, sparsegpt, --prepare awq and --search read it)",
+            file=sys.stderr,
         )
     given = {"model": model, "adapter": adapter, "calibration": calibration}
     run_stage("compress", config, given, run)

@@ -2,7 +2,7 @@
 
 import sys
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
 from seemant import __version__
 
@@ -65,9 +65,11 @@ def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
     try:
         app = build(arguments[0] if arguments else None)
-        result = app(arguments, exit_on_error=False, result_action="return_value")
-    except CycloptsError:
-        return 2  # the parser has printed what is wrong
+        result = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        return _misused(error)
     except KeyboardInterrupt:
         print("interrupted; what is done is kept, the same command goes on", file=sys.stderr)
         return 130
@@ -77,6 +79,21 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         return _fail(error)
     return result if isinstance(result, int) else 0
+
+
+def _misused(error: CycloptsError) -> int:
+    """Print what is wrong with the command as it was typed: as every other error, or the parser's.
+
+    The parser would print a refused setting as pydantic does, with its types and addresses.
+    """
+    from seemant.cli.wrong_value import wrong_value
+
+    refused = wrong_value(error)
+    if refused is not None:
+        return _fail(refused)
+    if error.console is not None:
+        error.console.print(CycloptsPanel(error))
+    return 2
 
 
 def _fail(error: Exception) -> int:

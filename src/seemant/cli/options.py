@@ -1,6 +1,7 @@
 """What every stage command shares: where to write, how to print, how to run."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from seemant.cli.shown import lines_below, notes, table_rows
 from seemant.core.config import Config
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Done, Input, Stage, execute, identity
@@ -68,12 +70,16 @@ def run_with_inputs(
         print(json.dumps(resolved, indent=2, ensure_ascii=False))
         return None
     done = _executed(stage, config, inputs, options)
-    if done is None or not show:
-        return done
-    if options.json:
+    if done is None:
+        return None
+    for note in notes(done, inputs):
+        print(f"note: {note}", file=sys.stderr)
+    if options.json and show:
         print(done.manifest.model_dump_json(indent=2))
-    else:
-        print_measurements(done.manifest.measurements)
+    elif show:
+        print_measurements(table_rows(done))
+        for line in lines_below(done, inputs):
+            print(line)
         print(f"{'already there' if done.reused else 'done'}: {done.path}")
     return done
 
@@ -109,7 +115,11 @@ def _row(m: Measurement) -> tuple[str, ...]:
     interval = m.ci_method
     if m.ci_low is not None and m.ci_high is not None:
         interval = f"[{m.ci_low:.4g}, {m.ci_high:.4g}] {m.ci_method}"
-    shown = {key: value for key, value in m.conditions.items() if key in _TELLING}
+    shown = {
+        key: value
+        for key, value in m.conditions.items()
+        if key in _TELLING and value is not None  # no layer: all of them, or outside of them
+    }
     metric = " ".join([m.metric, *(f"{key}={value}" for key, value in shown.items())])
     return (
         m.subject,
@@ -132,4 +142,7 @@ _TELLING = (
     "preset",
     "against",
     "reference_lang",
+    "how",
+    "layer",
+    "site",
 )

@@ -217,8 +217,11 @@ def _round_outer(
     importance, notes = hessian.diagonal().numpy().copy(), dict[str, float]()
 
     def pieces() -> Iterator[tuple[NDArray[np.float32], Quantised]]:
+        at = 0
         for w in gathered(stream.tensors.slices(name), _OUTER_ROWS):
-            matrix = Matrix(name, w, format, config.outer_fit, hessian, importance)
+            fit = config.outer_fit
+            matrix = Matrix(name, w, format, fit, hessian, importance, first_row=at)
+            at += len(w)
             yield w, method.run(matrix, config.method_config)
             for key, value in matrix.notes.items():
                 share = 1.0 if key in SUMMED else len(w) / stream.tensors.sizes[name][0]

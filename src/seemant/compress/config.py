@@ -5,14 +5,16 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from seemant.compress.format_names import format_name, grid_name, short_format
 from seemant.compress.methods.config import MethodConfig, Order
 from seemant.compress.methods.registry import method_of
+from seemant.compress.prune.masks import pattern_of
 from seemant.compress.search.groups import EMBEDDING, HEAD, MENU
 from seemant.core.config import Config
 from seemant.core.errors import BadConfig
 from seemant.core.records import LANGUAGES, Lang
 from seemant.formats.grids import Grid
-from seemant.formats.packing import BLOCK, CONTAINERS, container_of
+from seemant.formats.packing import BLOCK
 from seemant.formats.tensor_format import Format, Search, format_for, format_of
 
 Prepare = Literal["awq"]
@@ -187,8 +189,8 @@ class CompressConfig(Config):
             return f"{head}mixed{asked and '-'}{asked}"
         own = "-mixed" if self.formats else ""
         outer = grid_name(self.outer_format)
-        tail = "" if outer == "q8_0" else f"-e{_short(self.outer_format)}"
-        return f"{head}{_format_name(self.block_format)}{own}{tail}"
+        tail = "" if outer == "q8_0" else f"-e{short_format(self.outer_format)}"
+        return f"{head}{format_name(self.block_format)}{own}{tail}"
 
     @field_validator("method", "embedding_method")
     @classmethod
@@ -214,16 +216,16 @@ class CompressConfig(Config):
             _known(format_of, each.partition("=")[2])
         return pairs
 
+    @field_validator("sparsity")
+    @classmethod
+    def _is_a_pattern(cls, text: str) -> str:
+        return _known(pattern_of, text)
+
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
-        if "/" in self.name:
-            raise ValueError("a variant's name holds no '/'")
-        if not self.search and (self.budget or self.divergence is not None):
-            raise ValueError("a budget or a divergence is what a search keeps: add `search`")
-        if self.search and self.formats:
-            raise ValueError("a search chooses the formats: give `formats` or `search`, not both")
         try:
             _ = self.method_config, self.block_format, self.outer_format
+            _check_together(self)
             if not self.search:  # which names its formats later: `plan` looks at its menu
                 check_fit(self, self.block_format, "")
                 check_fit(self, self.outer_format, EMBEDDING)
@@ -235,6 +237,35 @@ class CompressConfig(Config):
 
 
 PRUNING = ("magnitude", "wanda", "sparsegpt")
+
+
+def _check_together(config: CompressConfig) -> None:
+    """Check what no field can know of the others.
+
+    Raises:
+        BadConfig: names the field that is to be changed.
+    """
+    if "/" in config.name:
+        raise BadConfig("a variant's name holds no '/'", where="name", fix="use '-' in its place")
+    if not config.search and (config.budget or config.divergence is not None):
+        raise BadConfig(
+            "a budget or a divergence is what a search keeps",
+            where="budget" if config.budget else "divergence",
+            fix="add `search`",
+        )
+    if config.search and config.formats:
+        raise BadConfig(
+            "a search chooses the formats",
+            where="formats",
+            fix="give `formats` or `search`, not both",
+        )
+    methods = (config.method, config.outer_method)
+    if "sparsegpt" in methods and config.order not in (None, "natural"):
+        raise BadConfig(  # the method refuses it too, but only at the first matrix
+            f"sparsegpt chooses its masks in stored order, not in the order {config.order!r}",
+            where="order",
+            fix='use order "natural"',
+        )
 
 
 def check_fit(config: CompressConfig, format: Format, tensor: str) -> None:
@@ -252,31 +283,6 @@ def check_fit(config: CompressConfig, format: Format, tensor: str) -> None:
             where="fit",
             fix="use fit mse, or a format without super-blocks such as q4_1",
         )
-
-
-def grid_name(format: Format) -> str:
-    """Return "q4_0" where a layout holds the grid by nature, else for example "int3-sym"."""
-    if format.is_k or format.is_float:
-        return format.name
-    grid = format.grid
-    container = container_of(grid)
-    if container is not None and CONTAINERS[container].bits == grid.bits:
-        return container.lower()
-    return f"int{grid.bits}-{'sym' if grid.symmetric else 'asym'}"
-
-
-def _format_name(format: Format) -> str:
-    if format.is_k or format.is_float:
-        return format.name
-    group = "channel" if format.grid.group is None else f"g{format.grid.group}"
-    return f"{grid_name(format)}-{group}"
-
-
-def _short(format: Format) -> str:
-    """Return "4" of a symmetric grid in groups of 32, else the name."""
-    grid = format.grid
-    plain = grid.symmetric and grid.group == BLOCK and not format.is_k
-    return str(grid.bits) if plain else format.name
 
 
 def _known(find: Callable[[str], object], name: str) -> str:

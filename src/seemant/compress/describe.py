@@ -11,7 +11,8 @@ from seemant.compress.account import (
     ideal_bits_per_weight,
     relative_error,
 )
-from seemant.compress.config import PRUNING, CompressConfig, grid_name
+from seemant.compress.config import PRUNING, CompressConfig
+from seemant.compress.format_names import grid_name
 from seemant.compress.naming import licence_of
 from seemant.compress.plan import OUTER, TensorPlan, is_torch_only
 from seemant.compress.reference.which import which
@@ -68,7 +69,7 @@ def variant(
         "torch_only": is_torch_only(plan),
         "on_reference_grid": _mostly_on_grid(tensors, accounts, outer=False),
         "embedding_on_reference_grid": _mostly_on_grid(tensors, accounts, outer=True),
-        "nested_in_reference_grid": _mostly_nested(plan, tensors, accounts),
+        "nested_in_reference_grid": _mostly_nested(plan, source, accounts),
         "reference": which(source.file).kind + (" + adapter, merged in fp32" if adapter else ""),
         "file": written.name,
         "file_bytes": file_bytes,
@@ -160,15 +161,15 @@ def _mostly_on_grid(
 
 def _mostly_nested(
     plan: Mapping[str, TensorPlan],
-    tensors: Mapping[str, dict[str, Any]],
+    source: Source,
     accounts: Mapping[str, TensorFacts],
 ) -> bool:
-    blocks = {name: entry for name, entry in tensors.items() if name not in OUTER}
+    blocks = [name for name, fate in plan.items() if fate.format and name not in OUTER]
     total = sum(accounts[name].n_weights for name in blocks)
     nested = sum(
         accounts[name].n_weights
-        for name, entry in blocks.items()
-        if entry["stored"] == "Q5_0" and _nests(plan[name].format)
+        for name in blocks
+        if _nests(plan[name].format) and source.layout(name) == "Q5_0"
     )
     return nested > total / 2
 

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from seemant import __version__
-from seemant.compress.config import CompressConfig, grid_name
+from seemant.compress.config import CompressConfig
+from seemant.compress.format_names import grid_name
 from seemant.compress.plan import OUTER, TensorPlan
 from seemant.core.refs import short_name
 from seemant.formats.gguf_meta import MetaValue, typed

@@ -98,8 +98,10 @@ class SlicewiseRounding:
             account.notes["rtn"] = 1.0
         slices = _passing(self.source, name)
         # Only rounding to nearest is known to be the same row by row.
+        at = 0
         for w in slices if method.name == "rtn" else [np.concatenate(list(slices))]:
-            matrix = Matrix(name, w, fate.format, fit)
+            matrix = Matrix(name, w, fate.format, fit, first_row=at)
+            at += len(w)
             found = method.run(matrix, self.config.method_config)
             account.add_rounded(w, value_format(*found), *found)
             account.notes.update(matrix.notes)

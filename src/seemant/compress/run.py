@@ -25,12 +25,13 @@ def run(config: CompressConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     goes on at the next layer.
 
     Raises:
-        BadFile: the model or the adapter is damaged, or of an unknown architecture.
+        BadFile: the model or the adapter is damaged, not whole, or of an unknown architecture.
         BadConfig: a group that does not divide a row.
         DiskFull: no space; nothing half-written is left.
     """
     from seemant.compress import naming
     from seemant.compress.plan import plan_tensors
+    from seemant.compress.sound import check_sound
     from seemant.compress.source import gguf_of, open_source
     from seemant.core.progress import progress
     from seemant.formats.gguf_read import open_gguf
@@ -42,6 +43,7 @@ def run(config: CompressConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     file = open_gguf(gguf_of(model.path, "compress"))
     source = open_source(file, adapter.path if adapter else None)
     plan_tensors(file, config)  # what cannot be is refused before anything long begins
+    check_sound(file, source.merged)
     config, search = _searched(config, inputs, source, out)
     plan = plan_tensors(file, config)
     subject = naming.subject_of(config, model.label, adapter.label if adapter else None)
@@ -190,7 +192,7 @@ _CONDITIONS = (
 
 STAGE = Stage(
     name="compress",
-    version=4,
+    version=5,
     config=CompressConfig,
     run=run,
     roles={"model": "model", "adapter": "adapter?", "calibration": "paragraphs?"},

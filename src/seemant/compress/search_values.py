@@ -104,8 +104,11 @@ def _outer(config: CompressConfig, stream: LayerStream, source: Source, name: st
         method, fit = method_of("rtn"), "minmax"
 
     def pieces(format: Format) -> Iterator[Quantised]:
+        at = 0
         for w in gathered(source.slices(name), ROWS):
-            yield method.run(Matrix(name, w, format, fit, hessian), config.method_config)
+            matrix = Matrix(name, w, format, fit, hessian, first_row=at)
+            yield method.run(matrix, config.method_config)
+            at += len(w)
 
     return pieces
 

@@ -1,7 +1,7 @@
 """The weights that are compressed: the dequantised base file with the adapter merged in fp32."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ class Source:
 
     file: GgufFile
     merged: Mapping[str, Array]
+    _layouts: dict[str, str] = field(default_factory=dict, repr=False)
 
     def slices(self, name: str) -> Iterator[Array]:
         """Yield a tensor's rows from first to last, float32 (rows, columns) a slice."""
@@ -43,13 +44,9 @@ class Source:
         """Return the grid on which a tensor of the base lies: its stored type, or for a float
         tensor the one that its values show; "F32" when they show none.
         """
-        stored = self.file.tensors[name].type_name
-        if stored not in _FLOATS:
-            return stored
-        columns = self.file.tensors[name].shape[-1]
-        if len(self.file.tensors[name].shape) != 2 or columns % 32:
-            return stored
-        return detect(next(self.slices_of_base(name))) or stored
+        if name not in self._layouts:  # kept: to look at floats takes as long as to round them
+            self._layouts[name] = self._layout(name)
+        return self._layouts[name]
 
     def slices_of_base(self, name: str) -> Iterator[Array]:
         """Yield the base's rows, without the adapter."""
@@ -63,6 +60,15 @@ class Source:
         if container not in CONTAINERS:
             return container is not None and self.layout(name) == container
         return block == BLOCK and self.layout(name) == container
+
+    def _layout(self, name: str) -> str:
+        stored = self.file.tensors[name].type_name
+        if stored not in _FLOATS:
+            return stored
+        columns = self.file.tensors[name].shape[-1]
+        if len(self.file.tensors[name].shape) != 2 or columns % 32:
+            return stored
+        return detect(next(self.slices_of_base(name))) or stored
 
 
 def open_source(file: GgufFile, adapter: Path | None) -> Source:
@@ -82,16 +88,33 @@ def gguf_of(model: Path, room: str) -> Path:
     """Return the GGUF file of a model's path (a file, or an artefact's folder that holds one).
 
     Raises:
-        BadFile: it is an HF folder; `room` names who cannot read it.
+        BadFile: it is an HF folder, or a variant that no file holds; `room` names who cannot read
+            it.
     """
     path = weights_in(model)
-    if path.is_dir():
+    if not path.is_dir():
+        return path
+    if (path / "codes.safetensors").is_file():
         raise BadFile(
-            f"{room} reads GGUF files, this is a folder",
+            f"{room} reads GGUF files, and no file holds this variant's grid",
             where=str(path),
-            fix="name a .gguf file (llama.cpp's convert_hf_to_gguf.py makes one from a folder)",
+            fix="name the model that it was made from: a variant's codes are not compressed again",
         )
-    return path
+    raise BadFile(f"{room} reads GGUF files, this is a folder", where=str(path), fix=_made_of(path))
+
+
+def _made_of(folder: Path) -> str:
+    """Return how a folder becomes a file: by our own command where it writes that family."""
+    from seemant.models.hf_folder import read_config
+    from seemant.models.hf_to_gguf import WRITTEN
+
+    has_config = (folder / "config.json").is_file()
+    kind = read_config(folder).get("model_type") if has_config else None
+    if kind in WRITTEN:
+        return f"seemant convert path:{folder}, and name the artefact that it makes"
+    if kind is None:
+        return "name a .gguf file"
+    return f"name a .gguf file; of the type {kind} llama.cpp's convert_hf_to_gguf.py makes one"
 
 
 def gathered(slices: Iterable[NDArray[np.float32]], rows: int) -> Iterator[NDArray[np.float32]]:

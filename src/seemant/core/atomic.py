@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from seemant.core.errors import FULL
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path in the same folder; on success it is synced and takes `path`'s place.
 
-    On any failure the temporary is removed and `path` keeps its old content.
+    On any failure the temporary is removed and `path` keeps its old content. The error of a full
+    disk says `path`: by itself it names nothing, or the temporary.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -20,6 +23,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
+    except OSError as error:
+        named = error.filename2 or error.filename
+        if error.errno in FULL and (named is None or str(named) == str(temporary)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -7,7 +7,7 @@
     │   ├── BadFile         a file that is missing, damaged or of the wrong kind
     │   └── UnknownModel    a model reference that names nothing
     └── WorldError      exit 1: the world failed; work is kept, the same command goes on
-        ├── DiskFull        no space left
+        ├── DiskFull        no space left, or a file at the largest size that is allowed
         ├── NoPermission    the system refused a read or a write
         ├── Offline         a download that cannot be had now
         ├── ServerDown      a model server that does not answer, or answers nonsense
@@ -19,6 +19,7 @@ An error says what happened, where, and what to do next.
 import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class SeemantError(Exception):
@@ -68,7 +69,7 @@ class WorldError(SeemantError):
 
 
 class DiskFull(WorldError):
-    """No space is left on the device."""
+    """No room: the device, the quota or the size of a file is at its end."""
 
 
 class NoPermission(WorldError):
@@ -87,13 +88,16 @@ class Locked(WorldError):
     """Another process is filling the same folder."""
 
 
-def from_os_error(error: OSError) -> SeemantError:
-    """Return the error of ours that says what an `OSError` means to a user."""
-    where = str(error.filename) if error.filename else None
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(
-            "no space left on the device", where=where, fix="free some space, then run it again"
-        )
+def from_os_error(error: OSError, target: Path | None = None) -> SeemantError:
+    """Return the error of ours that says what an `OSError` means to a user.
+
+    target: the file or folder that was being written, for an error that names none: a write that
+        fails does not know its file.
+    """
+    if error.errno in FULL:
+        return _full(error, target)
+    named = error.filename or target
+    where = str(named) if named else None
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return NoPermission(
             f"permission denied: {error.strerror}",
@@ -103,6 +107,20 @@ def from_os_error(error: OSError) -> SeemantError:
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return BadFile(f"{error.strerror}".lower(), where=where, fix="check the path")
     return WorldError(f"the system said: {error.strerror or error}", where=where)
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The numbers of a write that found no room: the disk, the user's share, a file's largest size."""
+
+
+def _full(error: OSError, target: Path | None) -> DiskFull:
+    # Of two names the second is where a copy went: that place is full, not its source.
+    place = error.filename2 or error.filename or target
+    what, cure = "no space left on the device", "free some space"
+    if error.errno == errno.EFBIG:
+        what = "the file is larger than the system allows"
+        cure = "raise the limit (ulimit -f unlimited) or write to another filesystem"
+    return DiskFull(what, where=str(place) if place else None, fix=f"{cure}, then run it again")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

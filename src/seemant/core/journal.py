@@ -42,7 +42,7 @@ class Journal:
             os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(start)
-            raise from_os_error(error) from error
+            raise from_os_error(error, self.path) from error
         self.entries.append(entry)
 
     def close(self) -> None:

@@ -24,23 +24,35 @@ def folder_lock(folder: Path) -> Iterator[None]:
     Raises:
         Locked: another living process holds it; its number is in the message.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _take(descriptor, folder)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, folder: Path) -> None:
     give_up = time.monotonic() + GRACE_S
+    while True:
+        descriptor = _opened(folder)
+        try:
+            if not _take(descriptor, folder, give_up):
+                continue
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _opened(folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    except FileNotFoundError:  # a run that was refused removed the folder that it had made
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _take(descriptor: int, folder: Path, give_up: float) -> bool:
+    """Wait for the lock; False where its file was removed meanwhile, so that it locks nothing."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return _is_still(descriptor, folder / LOCK_NAME)
         except BlockingIOError as error:
             if time.monotonic() < give_up:
                 time.sleep(0.05)
@@ -51,3 +63,11 @@ def _take(descriptor: int, folder: Path) -> None:
                 where=str(folder),
                 fix="wait for it to end, then run the same command again",
             ) from error
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)

@@ -5,19 +5,25 @@ A stage is a function `run(config, inputs, out) -> measurements` that fills the 
 it is done. The same question lands in the same folder: asked again, nothing is run.
 """
 
-import re
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from seemant.core.config import Config
-from seemant.core.errors import BadFile, from_os_error
+from seemant.core.errors import BadFile, InputError, from_os_error
+from seemant.core.folder import (
+    drop_temporaries,
+    empty,
+    forget,
+    held_by,
+    names_in,
+    refuse_unfinished,
+)
 from seemant.core.hashing import file_sha256, folder_sha256, json_sha256
-from seemant.core.jsonl import read_json, write_json
-from seemant.core.lock import LOCK_NAME, folder_lock
+from seemant.core.jsonl import write_json
+from seemant.core.lock import folder_lock
 from seemant.core.machine import git_revision, hardware, packages
 from seemant.core.manifest import (
     CONFIG_NAME,
@@ -95,7 +101,7 @@ def file_input(path: Path, label: str | None = None) -> Input:
     """Return a file or a folder as an input; a finished artefact is known by its content.
 
     Raises:
-        BadFile: nothing is there.
+        BadFile: nothing is there, or a folder of ours whose run is not finished.
     """
     label = label or str(path)
     if path.is_file():
@@ -104,6 +110,7 @@ def file_input(path: Path, label: str | None = None) -> Input:
     if (path / MANIFEST_NAME).is_file():
         return Input(path, label, load_manifest(path).content_sha256)
     if path.is_dir():
+        refuse_unfinished(path)
         return Input(path, label, folder_sha256(path))
     raise BadFile("no such file or folder", where=str(path), fix="check the path")
 
@@ -166,33 +173,43 @@ def execute(
     `out` names another folder than `store/STAGE/ID`: a new or empty one, or one of ours. `force`
     makes it anew.
 
+    A run that refuses its input leaves nothing of what this call made: the mended command, which is
+    another question, finds its folder free.
+
     Raises:
         BadFile: the folder holds something else, or work on another question (without `force`).
+        InputError: the run refused its input.
         Locked: another process is making it.
         WorldError: the world failed; what was done is kept and the same call goes on from there.
     """
     name = identity(stage, config, inputs)
     folder = out or store / stage.name / name
     try:
-        _held_by(folder)  # before a lock is laid into a folder that is not ours
+        before = names_in(folder)
+        held_by(folder)  # before a lock is laid into a folder that is not ours
         with folder_lock(folder):
-            held = _held_by(folder)
+            held = held_by(folder)
             if force and held is not None:
-                _empty(folder)
-            elif held not in (None, name):
+                empty(folder)
+                before, held = names_in(folder), None
+            if held not in (None, name):
                 raise BadFile(
                     "this folder holds work on another question",
                     where=str(folder),
                     fix="name an empty folder with --out, or add --force to replace it",
                 )
-            elif is_whole(folder):
+            if is_whole(folder):
                 return Done(folder, load_manifest(folder), reused=True)
-            else:
-                (folder / MANIFEST_NAME).unlink(missing_ok=True)  # a file is missing: mend it
-            _drop_temporaries(folder)
-            return Done(folder, _fill(stage, config, inputs, folder, name), reused=False)
+            (folder / MANIFEST_NAME).unlink(missing_ok=True)  # a file is missing: mend it
+            drop_temporaries(folder)
+            try:
+                return Done(folder, _fill(stage, config, inputs, folder, name), reused=False)
+            except InputError:
+                if held is None:
+                    forget(folder, before)
+                raise
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, folder) from error
 
 
 def _fill(stage: Stage[C], config: C, inputs: Inputs, folder: Path, name: str) -> Manifest:
@@ -222,56 +239,3 @@ def _fill(stage: Stage[C], config: C, inputs: Inputs, folder: Path, name: str) -
     )
     commit_manifest(folder, manifest)
     return manifest
-
-
-def _held_by(folder: Path) -> str | None:
-    """Return the id of the question that the folder belongs to; None for a new or empty one.
-
-    Raises:
-        BadFile: the folder is not ours: there are files, and none of them says a question.
-    """
-    if not folder.exists():
-        return None
-    for path in (folder / MANIFEST_NAME, folder / CONFIG_NAME):
-        if (said := _id_in(path)) is not None:
-            return said
-    if all(path.name.startswith(".") for path in folder.iterdir()):
-        return None
-    raise BadFile(
-        "this folder holds something else than a result of seemant",
-        where=str(folder),
-        fix="name a new or an empty folder with --out",
-    )
-
-
-def _id_in(path: Path) -> str | None:
-    """Return the id that a file of ours says; other tools have a config.json too."""
-    try:
-        found: Any = read_json(path) if path.is_file() else None
-    except BadFile:
-        return None
-    ours = isinstance(found, dict) and {"stage", "id", "config"} <= set(found)
-    return str(found["id"]) if ours else None
-
-
-_TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp")  # as `atomic_path` names them
-
-
-def _drop_temporaries(folder: Path) -> None:
-    """Remove what killed runs left half-written; the folder's lock is held."""
-    for path in folder.rglob(".*.tmp"):
-        if _TEMPORARY.fullmatch(path.name):
-            path.unlink()
-
-
-def _empty(folder: Path) -> None:
-    # The word on whose folder it is goes last: a run killed here can be asked again.
-    for path in sorted(
-        folder.iterdir(), key=lambda each: each.name in (CONFIG_NAME, MANIFEST_NAME)
-    ):
-        if path.name == LOCK_NAME:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()

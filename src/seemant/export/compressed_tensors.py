@@ -60,15 +60,8 @@ def write_compressed_tensors(model: Path, out: Path, *, dense: Dense = "F32") ->
     from seemant.models.tokenizer import tokenizer_of_metadata
 
     file = open_gguf(model)
-    refuse_dithered(file)
     family = family_of_metadata(file.metadata)
-    if ROPE_FACTORS in file.tensors:
-        raise BadConfig(
-            "a model with rotation factors of its own cannot be written as such a folder",
-            where=f"{model}, tensor {ROPE_FACTORS}",
-            fix="export it as GGUF",
-        )
-    schemes = schemes_of(file)
+    schemes = packable(file)
     packed = {_module(name, family): scheme for name, scheme in schemes.items()}
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -84,10 +77,28 @@ def write_compressed_tensors(model: Path, out: Path, *, dense: Dense = "F32") ->
         shutil.rmtree(out, ignore_errors=True)
         unfinished.replace(out)
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, out) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return packed
+
+
+def packable(file: GgufFile) -> dict[str, Scheme]:
+    """Return how each integer matrix would be packed, by its GGUF name; {} where there is none.
+
+    Raises:
+        BadConfig: the model cannot be written as such a folder.
+        BadFile: an architecture that is not read here.
+    """
+    refuse_dithered(file)
+    family_of_metadata(file.metadata)
+    if ROPE_FACTORS in file.tensors:
+        raise BadConfig(
+            "a model with rotation factors of its own cannot be written as such a folder",
+            where=f"{file.path}, tensor {ROPE_FACTORS}",
+            fix="export it as GGUF",
+        )
+    return schemes_of(file)
 
 
 def read_packed(folder: Path) -> Iterator[tuple[str, NDArray[np.int16], NDArray[np.float32]]]:

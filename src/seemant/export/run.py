@@ -1,13 +1,16 @@
 """The stage "export": a folder to take away; nothing in it is computed anew."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seemant.core.errors import BadConfig, BadFile
 from seemant.core.measurement import Measurement, exact
 from seemant.core.records import LANGUAGES, Lang
 from seemant.core.stage import Input, Inputs, Stage
 from seemant.export.config import ExportConfig
+
+if TYPE_CHECKING:
+    from seemant.formats.gguf_read import GgufFile
 
 MODEL_NAME, ADAPTER_NAME, CARD_NAME, SERVE_NAME = (
     "model.gguf",
@@ -23,7 +26,7 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
     Raises:
         BadConfig: neither or both of a variant and a model were given, or an adapter that the
-            variant already holds; or a grid that a compressed-tensors folder cannot hold.
+            variant already holds; or weights that a compressed-tensors folder cannot hold.
         BadFile: the adapter is another model's, there is no model file to take away, or its
             licence cannot travel.
     """
@@ -47,17 +50,22 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     metadata = file.metadata
     variant: dict[str, Any] = read_json(given.path / "variant.json") if "variant" in inputs else {}
     adapter = _adapter(inputs, given)
-    if config.compressed_tensors and adapter is not None:
-        raise BadConfig(
-            "a compressed-tensors folder holds no adapter beside its integers",
-            where="compressed_tensors",
-            fix="compress with the adapter (it is merged before rounding), and export that variant",
-        )
+    if config.compressed_tensors:
+        _check_packable(file, adapter)
     entry = known_model(variant.get("base", {}).get("sha256", given.sha256))
     licence = licence_of(entry, metadata)
     base = str(variant["base"]["label"] if variant else given.label)
     name = config.name or str(variant.get("subject") or metadata.get("general.name") or base)
 
+    # The card and the sums come last: a folder that has them looks whole.
+    if config.hf:
+        from seemant.export.hf import write_hf
+
+        write_hf(model, out / "hf", inputs["adapter"].path if adapter is not None else None)
+    if config.compressed_tensors:
+        from seemant.export.compressed_tensors import write_compressed_tensors
+
+        write_compressed_tensors(model, out / PACKED_NAME)
     sums = {MODEL_NAME: place(model, out / MODEL_NAME, link=True)}
     if adapter is not None:
         sums[ADAPTER_NAME] = place(adapter, out / ADAPTER_NAME, link=True)
@@ -85,14 +93,6 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     write_atomic(out / CARD_NAME, card(facts))
     write_atomic(out / SERVE_NAME, as_text(lines))
     write_sums(out, sums)
-    if config.hf:
-        from seemant.export.hf import write_hf
-
-        write_hf(model, out / "hf", inputs["adapter"].path if adapter is not None else None)
-    if config.compressed_tensors:
-        from seemant.export.compressed_tensors import write_compressed_tensors
-
-        write_compressed_tensors(model, out / PACKED_NAME)
     subject = config.subject or name
     shipped = [*sums, CARD_NAME, SERVE_NAME, SUMS_NAME]
     bundle_bytes = sum((out / file).stat().st_size for file in shipped)
@@ -100,6 +100,24 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         exact(subject, "file_bytes", facts.file_bytes, "bytes"),
         exact(subject, "bundle_bytes", bundle_bytes, "bytes"),
     ]
+
+
+def _check_packable(file: "GgufFile", adapter: Path | None) -> None:
+    """Refuse what no compressed-tensors folder can hold, before anything is written."""
+    from seemant.export.compressed_tensors import packable
+
+    if adapter is not None:
+        raise BadConfig(
+            "a compressed-tensors folder holds no adapter beside its integers",
+            where="compressed_tensors",
+            fix="compress with the adapter (it is merged before rounding), and export that variant",
+        )
+    if not packable(file):
+        raise BadConfig(
+            "nothing in this model's blocks is quantised, so there are no integers to pack",
+            where=str(file.path),
+            fix="leave --compressed-tensors out; --hf writes the weights as a plain folder (fp32)",
+        )
 
 
 def _given(inputs: Inputs) -> Input:

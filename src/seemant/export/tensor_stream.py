@@ -55,4 +55,4 @@ def write_stream(path: Path, tensors: Mapping[str, StreamedTensor]) -> None:
                     raise ValueError(f"tensor {name!r}: other bytes were given than its shape says")
             file.flush()
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, path) from error

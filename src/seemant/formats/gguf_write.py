@@ -61,7 +61,7 @@ def write_gguf(
                 _pad(file, alignment)
             file.flush()
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, path) from error
 
 
 def _head(

@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 
 from seemant.core.errors import BadConfig, BadFile
 
+TOO_LARGE = (
+    "weights this large are damage, as a rule: look where the model was made or merged; of the "
+    "formats q8_0 takes the largest, up to 8e6"
+)
+
 Weights = NDArray[np.float32]  # (rows, groups, weights a group)
 Codes = NDArray[np.signedinteger | np.unsignedinteger]  # the same shape; int16 where fresh
 
@@ -93,7 +98,9 @@ def fit(w: Weights, grid: Grid) -> Params:
     scale, offset = _symmetric(w, grid) if grid.symmetric else _asymmetric(w, grid)
     scale16, offset16 = half(scale), None if offset is None else half(offset)
     if not np.isfinite(scale16).all() or (offset16 is not None and not np.isfinite(offset16).all()):
-        raise BadFile(f"weights of up to {np.abs(w).max():.3g} need a scale too large for fp16")
+        raise BadFile(
+            f"weights of up to {np.abs(w).max():.3g} need a scale too large for fp16", fix=TOO_LARGE
+        )
     return Params(grid, scale16, offset16, reciprocal(scale), offset)
 
 

@@ -49,7 +49,7 @@ def fetch(name: str | Entry) -> Path:
                 _make(entry)
             shutil.rmtree(entry.folder / _WHEELS, ignore_errors=True)
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, entry.folder) from error
     return entry.path
 
 

@@ -60,7 +60,7 @@ def expand(path: Path) -> Path:
                     _fill(source, folder)
             make_room(folder)
         except OSError as error:
-            raise from_os_error(error) from error
+            raise from_os_error(error, folder) from error
     mark_used(folder)
     return folder
 

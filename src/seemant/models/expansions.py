@@ -31,7 +31,7 @@ def expansion_of(path: Path) -> Path:
     try:
         identity = [LAYOUT_VERSION, sampled_sha256(path)]
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, path) from error
     return _home() / json_sha256(identity)[:16]
 
 

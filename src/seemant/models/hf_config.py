@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from seemant.core.errors import BadFile
-from seemant.models.names import FAMILIES, Family
+from seemant.formats.gguf_read import GgufFile
+from seemant.models.names import FAMILIES, USE_A_FAMILY, Family, is_placed
 
 # GGUF's `general.architecture` and transformers' `model_type`.
 MODEL_TYPES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gemma3": "gemma3_text"}
@@ -65,6 +66,28 @@ def config_of_metadata(
     return config
 
 
+def family_of_file(file: GgufFile) -> Family:
+    """Return a GGUF file's family.
+
+    Raises:
+        BadFile: an architecture that is not read here; names tensors that have no place here.
+    """
+    arch = file.metadata.get("general.architecture")
+    if arch in FAMILIES:
+        return family_of_metadata(file.metadata)
+    strange = [name for name in file.tensors if not is_placed(name)]
+    if strange:
+        shown = ", ".join(strange[:3]) + (", ..." if len(strange) > 3 else "")
+        why = f"{len(strange)} of its {len(file.tensors)} tensors cannot be placed: {shown}"
+    else:
+        why = f"its {len(file.tensors)} tensors have known names, which may mean something else"
+    raise BadFile(
+        f"models of the architecture {arch!r} are not read here ({why})",
+        where=str(file.path),
+        fix=USE_A_FAMILY,
+    )
+
+
 def family_of_metadata(metadata: Mapping[str, Any]) -> Family:
     """Return a GGUF file's family.
 
@@ -88,7 +111,7 @@ def family_of_config(config: Mapping[str, Any]) -> Family:
         raise BadFile(
             f"models of the type {model_type!r} are not read here",
             where="config.json: model_type",
-            fix=f"use one of the families {', '.join(FAMILIES)} (text models)",
+            fix=USE_A_FAMILY,
         )
     heads = int(config["num_attention_heads"])
     return Family(names[model_type], heads, int(config.get("num_key_value_heads") or heads))

@@ -6,16 +6,18 @@ weights are stored +1, as llama.cpp multiplies by w where transformers multiplie
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seemant.core.errors import BadFile, nearest
+from seemant.core.errors import BadFile
 
 Array = NDArray[np.float32]
 
 FAMILIES = ("llama", "qwen2", "qwen3", "gemma3")
+USE_A_FAMILY = f"use a model of one of the families {', '.join(FAMILIES)} (text models)"
 ROPE_FACTORS = "rope_freqs.weight"  # Llama 3's frequency factors: of the rotation, not a weight
 
 _OUTER = {
@@ -57,7 +59,7 @@ class Family:
             raise BadFile(
                 f"models of the architecture {self.name!r} are not read here",
                 where="general.architecture",
-                fix=nearest(self.name, FAMILIES),
+                fix=USE_A_FAMILY,
             )
 
 
@@ -76,6 +78,16 @@ def to_hf(name: str, family: str) -> str:
     raise BadFile(
         f"a {family} model has no tensor {name!r}", fix="use a file of a plain decoder model"
     )
+
+
+def is_placed(name: str) -> bool:
+    """Return whether any family that is read here has a GGUF tensor of this name."""
+    if name == ROPE_FACTORS:
+        return True
+    for family in FAMILIES:
+        with suppress(BadFile):
+            return bool(to_hf(name, family))
+    return False
 
 
 def to_gguf(name: str, family: str) -> str:

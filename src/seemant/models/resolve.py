@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seemant.core.errors import BadFile, Offline, UnknownModel, from_os_error, nearest
+from seemant.core.folder import refuse_unfinished
 from seemant.core.jsonl import read_json
 from seemant.core.records import LANGUAGES, Lang
 from seemant.core.refs import SCHEMES, ModelRef, parse_ref, short_name
@@ -40,7 +41,8 @@ def resolve(ref: str, *, fetch: bool = False) -> ModelFile:
 
     Raises:
         UnknownModel: it names nothing, or a model that only a server holds.
-        BadFile: the files are damaged, missing, or no model; Offline: they cannot be fetched.
+        BadFile: the files are damaged, missing, no model, or of a run that is not finished.
+        Offline: they cannot be fetched.
     """
     parsed = parse_ref(ref)
     if parsed.scheme == "embedded":
@@ -67,7 +69,12 @@ def languages_of(ref: str) -> tuple[Lang, ...]:
 
 
 def weights_in(path: Path) -> Path:
-    """Return the model file meant by a path: `model.gguf` inside an artefact, else itself."""
+    """Return the model file meant by a path: `model.gguf` inside an artefact, else itself.
+
+    Raises:
+        BadFile: an artefact whose run is not finished.
+    """
+    refuse_unfinished(path)
     return path / MODEL_NAME if (path / MODEL_NAME).is_file() else path
 
 
@@ -103,22 +110,24 @@ def _path(ref: str, path: Path) -> ModelFile:
         from seemant.models.hf_config import family_of_config
         from seemant.models.hf_folder import read_config, weight_files
 
+        refuse_unfinished(path)
         if (path / MODEL_NAME).is_file():
             return _path(ref, path / MODEL_NAME)
         family_of_config(read_config(path))
         weight_files(path)
         return ModelFile(ref, path, "hf", None, languages, subject)
     from seemant.formats.gguf_read import open_gguf
-    from seemant.models.hf_config import family_of_metadata
+    from seemant.models.hf_config import family_of_file
 
-    metadata = open_gguf(path).metadata
+    file = open_gguf(path)
+    metadata = file.metadata
     if metadata.get("general.type", "model") != "model":
         raise BadFile(
             f"the file holds no model but an {metadata['general.type']}",
             where=str(path),
             fix="name the base model; an adapter is given with --adapter",
         )
-    family_of_metadata(metadata)
+    family_of_file(file)
     licence = metadata.get("general.license")
     if name is None and (said := metadata.get("general.languages")):
         languages = tuple(lang for lang in LANGUAGES if lang in said) or languages
@@ -128,6 +137,7 @@ def _path(ref: str, path: Path) -> ModelFile:
 def _run(ref: str, folder: Path, fetch: bool) -> ModelFile:
     if not folder.is_dir():
         raise BadFile("no such artefact", where=str(folder), fix="seemant study status")
+    refuse_unfinished(folder)
     student = folder / "student.json"
     if student.is_file():
         facts = read_json(student)

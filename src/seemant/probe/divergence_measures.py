@@ -20,12 +20,20 @@ Row = tuple[str, str, Interval]
 
 
 def measure_divergence(
-    chunks: Sequence[Chunk], tokens: Tokens, *, subject: str, seed: int
+    chunks: Sequence[Chunk],
+    tokens: Tokens,
+    *,
+    subject: str,
+    seed: int,
+    made_from: str | None = None,
 ) -> list[Measurement]:
     """Return kld, top1_agreement and perplexity_ratio a language and route.
 
     Route "runtime" is deployed less weights on the same chunks: kld, top1_agreement, and the
     ratio of the two perplexities. Route "reference" is the reference's own nats a byte.
+
+    made_from: of a variant of another model than the reference, which then stands among the
+        conditions of all.
     """
     made: list[Measurement] = []
     for lang in dict.fromkeys(chunk.lang for chunk in chunks):
@@ -42,7 +50,10 @@ def measure_divergence(
             made += _measurements(subject, lang, RUNTIME, routes[DEPLOYED][0].engine, rows)
         nll = ratio([c.nll_ref_sum for c in first], [float(c.n_bytes) for c in first], drawn)
         made += _measurements(subject, lang, REFERENCE, TORCH, [("nll", "nats/byte", nll)])
-    return made
+    if made_from is None:
+        return made
+    told = {"made_from": made_from}
+    return [m.model_copy(update={"conditions": m.conditions | told}) for m in made]
 
 
 def _means(group: Sequence[Chunk], drawn: Floats) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seemant.core.errors import InputError
+from seemant.core.errors import BadFile, InputError
 from seemant.core.journal import Journal
 from seemant.core.jsonl import write_records
 from seemant.core.measurement import Measurement
@@ -26,7 +26,7 @@ from seemant.probe.compare import DEPLOYED, WEIGHTS, collected, compared, groups
 from seemant.probe.divergence_config import DivergenceConfig
 from seemant.probe.divergence_measures import measure_divergence
 from seemant.probe.passages import Passage, choose_passages, load_paragraphs
-from seemant.probe.subject import MODEL_NAME, model_file, subject_of
+from seemant.probe.subject import MODEL_NAME, made_from_another, model_file, subject_of
 
 if TYPE_CHECKING:
     from seemant.models.backends.protocol import Backend
@@ -44,7 +44,8 @@ def run(config: DivergenceConfig, inputs: Inputs, out: Path) -> list[Measurement
 
     Raises:
         InputError: no route is left to compare, or the model's tokenizer has no such text.
-        BadFile, BadRecord: an input is damaged.
+        BadFile: an input is damaged, or the variant's vocabulary is not the model's.
+        BadRecord: an input is damaged.
     """
     import torch
 
@@ -68,7 +69,8 @@ def run(config: DivergenceConfig, inputs: Inputs, out: Path) -> list[Measurement
         chunks, tokens = collected(passages, routes, journal.entries)
     write_records(out / CHUNKS, chunks)
     subject = config.subject or subject_of(inputs["model"], inputs.get("adapter"), variant)
-    return measure_divergence(chunks, tokens, subject=subject, seed=config.seed)
+    other = made_from_another(inputs["model"], inputs.get("adapter"), variant)
+    return measure_divergence(chunks, tokens, subject=subject, seed=config.seed, made_from=other)
 
 
 def _compare(
@@ -79,8 +81,12 @@ def _compare(
     journal: Journal,
 ) -> None:
     done = {(e["lang"], e["paragraph_id"]) for e in journal.entries}
-    reference = states_of(_reference(inputs), passages)
-    weights = states_of(_candidate(inputs), passages) if WEIGHTS in routes else None
+    base = _reference(inputs)
+    variant = _candidate(inputs) if "variant" in inputs else None
+    if variant is not None:
+        _check_vocabulary(base, variant, inputs["variant"].path)
+    reference = states_of(base, passages)
+    weights = states_of(variant, passages) if variant and WEIGHTS in routes else None
     with (
         _maybe_deployed(config, inputs, routes) as backend,
         progress("divergence", len(passages) - len(done), "paragraphs") as tick,
@@ -146,6 +152,23 @@ def _candidate(inputs: Inputs) -> "Weights":
         return file_weights(folder / MODEL_NAME)
     codes = folder / CODES_NAME
     return with_values(file_weights(model_file(inputs["model"])), load_codes(codes), str(codes))
+
+
+def _check_vocabulary(base: "Weights", variant: "Weights", where: Path) -> None:
+    """Check that both say the probabilities of the same tokens.
+
+    Raises:
+        BadFile: they do not.
+    """
+    ours, theirs = base.shape.vocab, variant.shape.vocab
+    if ours != theirs:
+        raise BadFile(
+            f"the variant has {theirs} tokens and the model {ours}: their probabilities cannot be "
+            "compared",
+            where=str(where),
+            fix="name the model that it was made from; of a trimmed vocabulary, measure the "
+            "variant that was trimmed",
+        )
 
 
 def _maybe_deployed(

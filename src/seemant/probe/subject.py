@@ -29,6 +29,22 @@ def variant_facts(folder: Path) -> dict[str, object]:
     return facts
 
 
+def made_from_another(model: Input, adapter: Input | None, variant: Input | None) -> str | None:
+    """Return what a variant was made from, if that is not this model with this adapter.
+
+    None where it is, and where the variant does not say. A rotated file counts as another one.
+    """
+    facts = variant_facts(variant.path) if variant is not None else {}
+    base, merged = facts.get("base"), facts.get("adapter")
+    if not isinstance(base, dict):
+        return None
+    theirs = merged if isinstance(merged, dict) else {}
+    ours = adapter.sha256 if adapter is not None else None
+    if (base.get("sha256"), theirs.get("sha256")) == (model.sha256, ours):
+        return None
+    return " + ".join(str(each.get("label")) for each in (base, theirs) if each)
+
+
 def model_file(model: Input) -> Path:
     """Return the file or HF folder of a model; of a compress artefact its `model.gguf`.
 

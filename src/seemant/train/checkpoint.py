@@ -77,7 +77,7 @@ def save(out: Path, progress: Progress, kept: Kept, n_keep: int) -> Path:
         sync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise from_os_error(error) from error
+        raise from_os_error(error, final) from error
     except DiskFull:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -174,5 +174,6 @@ def test_the_stage_finds_each_probe_s_variant(tmp_path: Path) -> None:
     told = json.loads((done.path / "lost_first.json").read_text())
     assert told["lost_first"] == "taught" and len(told["differences"]) == 3
     alone: dict[str, Input] = {k: v for k, v in inputs.items() if not k.startswith("variant/")}
-    with pytest.raises(BadConfig, match="no probe was made of any"):
+    with pytest.raises(BadConfig, match="no probe was made of any") as refused:
         execute(STAGE, LostFirstConfig(), alone, store=store)
+    assert "seemant lost-first BASE TUNED" in str(refused.value.fix)  # as the command is written

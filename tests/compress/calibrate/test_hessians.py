@@ -55,6 +55,9 @@ def test_a_tied_embedding_weighs_the_head_and_the_table() -> None:
     for share in (0.0, 0.5, 1.0):
         assert float(tied_hessian(head, share, gain).trace()) == pytest.approx(1)
     assert torch.allclose(tied_hessian(head, 0.0), head / head.trace())
+    dead = torch.zeros(8, 8)  # a last norm without a gain
+    assert torch.allclose(tied_hessian(dead, 0.25), torch.eye(8) / 32)
+    assert not tied_hessian(dead, 0.0).any()
     assert torch.allclose(tied_hessian(head, 1.0), torch.eye(8) / 8)
     assert torch.allclose(tied_hessian(head, 1.0, gain).diagonal(), gain**2 / (gain**2).sum())
     with pytest.raises(ValueError, match="share"):

@@ -8,6 +8,7 @@ import tokenizers
 from tokenizers import models, pre_tokenizers
 
 from seemant.compress.calibrate.tokens import (
+    calibrating_part,
     counts,
     random_sequences,
     read_text,
@@ -81,6 +82,21 @@ def test_a_language_that_is_lacking_is_refused_unless_allowed(
     assert set(sequences_of(text, letters, ["en", "kn"], allow_gap=True)) == {"en"}
     with pytest.raises(BadFile):
         sequences_of(text, letters, ["kn"], allow_gap=True)  # nothing would be left
+
+
+def test_a_search_s_share_is_named_where_it_leaves_too_little(
+    tmp_path: Path, letters: Tokenizer
+) -> None:
+    (tmp_path / "text.txt").write_text(f"{HI}\n" + f"{EN}\n" * 7, encoding="utf-8")
+    text = calibrating_part(read_text(tmp_path / "text.txt"))
+    with pytest.raises(BadFile, match=r"too few paragraphs of hi \(Devanagari\): 1") as caught:
+        sequences_of(text, letters, ["hi"])
+    assert "every fourth" in str(caught.value) and "has no hi" not in str(caught.value)
+    with pytest.raises(BadFile, match="tokens of en are too few") as caught:
+        sequences_of(text, letters, ["en"])
+    assert "every fourth of its 7 paragraphs" in str(caught.value)
+    with pytest.raises(BadFile, match="has no kn"):
+        sequences_of(text, letters, ["kn"])
 
 
 def test_bad_text_is_refused(tmp_path: Path, letters: Tokenizer) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seemant.compress.methods import rtn
 from seemant.compress.methods.config import ORDERS, MethodConfig, Order
 from seemant.compress.methods.gptq import gptq, layer_error, prepare, run
 from seemant.compress.methods.gptq_factor import factor
@@ -229,6 +230,18 @@ def test_a_dead_column_is_zero_and_counted(layer: Layer) -> None:
     assert matrix.notes["dead"] == 1
 
 
+def test_a_matrix_whose_inputs_are_all_dead_is_rounded_to_nearest_and_counted(
+    layer: Layer,
+) -> None:
+    w, hessian = layer(3, 64)
+    matrix = Matrix("t", w, format_of("q4_0"), hessian=hessian.zero_())
+    codes, params = run(matrix, MethodConfig())
+    nearest, grid = rtn.run(Matrix("t", w, format_of("q4_0")), MethodConfig())
+    np.testing.assert_array_equal(codes, nearest)
+    np.testing.assert_array_equal(params.scale, grid.scale)
+    assert matrix.notes["dead"] == 64 and matrix.notes["layer_error"] == 0
+
+
 def test_damping_grows_until_the_factor_exists() -> None:
     ones = torch.ones(8, 8)  # rank one
     made = factor(ones, torch.arange(8), 0.0)
@@ -241,7 +254,7 @@ def test_damping_grows_until_the_factor_exists() -> None:
     ("spoil", "says"),
     [
         (lambda h: h.fill_(torch.nan), "not finite"),
-        (lambda h: h.zero_(), "is zero"),
+        (lambda h: h.fill_(1.0).fill_diagonal_(0.0), "is zero"),
         (lambda h: h.fill_(-1.0).fill_diagonal_(0.1), "positive definite"),
     ],
 )

@@ -119,6 +119,16 @@ def test_the_share_is_exact(method: str) -> None:
         assert (zeros.sum(1) == 89).all()
 
 
+def test_sparsegpt_prunes_by_size_where_every_input_was_0() -> None:
+    matrix = a_matrix("f16")
+    assert matrix.hessian is not None
+    matrix.hessian.zero_()
+    got = in_the_file(matrix, sparsegpt.run(matrix, MethodConfig(sparsity="2:4")))
+    plain = in_the_file(matrix, magnitude.run(matrix, MethodConfig(sparsity="2:4")))
+    np.testing.assert_array_equal(got, plain)
+    assert matrix.notes["dead"] == C and matrix.notes["sparsity"] == 0.5
+
+
 def test_magnitude_takes_the_smallest_of_the_matrix() -> None:
     matrix = a_matrix("f16")
     got = in_the_file(matrix, magnitude.run(matrix, MethodConfig(sparsity="unstructured:0.4")))

@@ -45,6 +45,29 @@ def test_damaged_weights_are_named(layer: Layer) -> None:
         assert "blk.1.ffn_up.weight, row 2" in str(caught.value)
 
 
+def test_a_row_of_a_slice_is_told_by_its_number_in_the_tensor(layer: Layer) -> None:
+    w, _ = layer(4, 64)
+    w[2, 5] = np.nan
+    with pytest.raises(BadFile) as caught:
+        Matrix("t", w, format_of("q4_0"), first_row=8192).check_finite()
+    assert caught.value.where == "tensor t, row 8194"
+
+
+@pytest.mark.parametrize("name", ["rtn", "imatrix", "gptq", "magnitude"])
+@pytest.mark.parametrize("format", ["q4_0", "q8_0", "f16"])
+def test_a_weight_too_large_for_fp16_is_named_with_what_to_do(
+    layer: Layer, name: str, format: str
+) -> None:
+    w, hessian = layer(4, 64)
+    w[2, 5] = 1e30
+    with pytest.raises(BadFile, match=r"weights of up to 1e\+30") as caught:
+        METHODS[name].run(
+            Matrix("blk.1.ffn_up.weight", w, format_of(format), hessian=hessian), MethodConfig()
+        )
+    assert caught.value.where == "tensor blk.1.ffn_up.weight"
+    assert "damage" in str(caught.value.fix)
+
+
 def test_a_method_says_what_it_lacks(layer: Layer) -> None:
     w, _ = layer(4, 64)
     with pytest.raises(BadConfig, match="mean squares"):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from seemant.compress.prune.masks import Pattern, count, mask, pattern_of
+from seemant.compress.prune.masks import Pattern, count, holds, mask, pattern_of
 from seemant.compress.prune.scores import magnitude, obs, wanda
 from seemant.core.errors import BadConfig
 
@@ -73,3 +73,21 @@ def test_scores_are_those_of_their_papers() -> None:
     assert (magnitude(w) == np.abs(w)).all()
     u = np.array([2, 0.5, 1], np.float32)
     np.testing.assert_allclose(obs(w, u), w**2 / u**2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["unstructured:0.3", "unstructured:0.5", "2:4", "1:4"])
+@pytest.mark.parametrize("within", ["row", "tensor"])
+def test_a_mask_holds_its_own_pattern_and_not_with_many_zeros_fewer(text: str, within: str) -> None:
+    pattern = pattern_of(text)
+    score = np.random.default_rng(0).random((64, 128), np.float32)
+    zeros = np.hstack([mask(score[:, part], pattern, within="tensor") for part in HALVES])
+    for found in (mask(score, pattern, within=within), zeros):  # type: ignore[arg-type]
+        assert holds(found, pattern)
+    if pattern.m is not None:
+        zeros[7, np.flatnonzero(zeros[7])[0]] = False
+        assert not holds(zeros, pattern)
+    zeros[::4] = False
+    assert not holds(zeros, pattern)
+
+
+HALVES = (slice(0, 64), slice(64, 128))

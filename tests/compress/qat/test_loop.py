@@ -151,10 +151,23 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
                 next(iter(student.layers.values())).scale[0] = torch.nan
 
     spoil.steps = 0  # type: ignore[attr-defined]
-    with pytest.raises(WorldError, match="step 5 is not finite"):
+    with pytest.raises(WorldError, match="step 5 is not finite") as caught:
         train(student, teacher, SEQUENCES, plan(8), tmp_path, {}, spoil)
+    assert "the checkpoint of step 3 is whole" in str(caught.value)
     again, _ = pair("scales")
     assert len(train(again, teacher, SEQUENCES, plan(8), tmp_path, {})) == 8
+
+
+def test_a_loss_that_is_not_finite_from_the_start_promises_no_checkpoint(
+    pair: Make, tmp_path: Path
+) -> None:
+    student, teacher = pair("scales")
+    with torch.no_grad():
+        next(iter(student.layers.values())).scale[0] = torch.nan
+    with pytest.raises(WorldError, match="step 1 is not finite") as caught:
+        train(student, teacher, SEQUENCES, plan(8), tmp_path, {})
+    assert "no checkpoint was written yet" in str(caught.value)
+    assert not list(tmp_path.rglob("qat.safetensors"))
 
 
 def test_another_run_s_checkpoint_is_refused(pair: Make, tmp_path: Path) -> None:

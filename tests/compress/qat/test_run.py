@@ -114,6 +114,26 @@ def test_a_variant_whose_every_matrix_has_its_own_format_is_trained(
     assert types["blk.0.ffn_down.weight"] == "Q5_0" and types["blk.0.attn_q.weight"] == "Q4_1"
 
 
+@pytest.mark.parametrize(
+    ("how", "kept"),
+    [
+        ({"mode": "scales"}, "2:4"),
+        ({"mode": "full", "lr_weight": 1e-6}, "2:4"),
+        ({"mode": "full", "lr_weight": 0.5}, None),  # moves codes off 0
+    ],
+)
+def test_a_pruned_start_s_pattern_is_told_as_long_as_it_is_there(
+    tiny: Path, paragraphs: Path, tmp_path: Path, how: dict[str, Any], kept: str | None
+) -> None:
+    variant = compressed(tiny, tmp_path, method="magnitude", sparsity="2:4")
+    done = qat(tiny, paragraphs, tmp_path, variant=variant, **how)
+    assert json.loads((done.path / "variant.json").read_text())["sparsity"] == kept
+    w = open_gguf(done.path / "model.gguf").dequantize("blk.0.ffn_up.weight").reshape(-1, 4)
+    assert ((w != 0).sum(1).max() <= 2) == (kept is not None)
+    plain = qat(tiny, paragraphs, tmp_path, variant=compressed(tiny, tmp_path), mode="scales")
+    assert json.loads((plain.path / "variant.json").read_text())["sparsity"] is None
+
+
 def test_a_language_with_less_text_is_trained_on_as_much(tiny: Path, tmp_path: Path) -> None:
     records = [
         Paragraph(id=f"{lang}{i}", lang=lang, subject="x", text=f"{i} " + text * 8)

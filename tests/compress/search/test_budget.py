@@ -21,6 +21,8 @@ KLD = {
     "mlp_mid/0-1": {"q8_0": (0.005, 0.01), "q5_0": (0.02, 0.05), "q4_0": (0.1, 0.2)},
 }
 
+KLD_F16 = {"kn": 1e-5, "en": 1e-6}
+
 
 def table(company: tuple[Row, ...] = ()) -> Table:
     rows = [
@@ -59,6 +61,16 @@ def test_fewest_bytes_keep_every_language_within_the_limit_or_say_the_best() -> 
     with pytest.raises(BadConfig, match=r"0\.001") as error:
         fewest_under(table(), 0.001)
     assert "0.02" in str(error.value.fix)
+
+
+def test_f16_is_not_advised_where_the_menu_has_it() -> None:
+    with pytest.raises(BadConfig) as error:
+        fewest_under(table(), 0.001)
+    assert "add f16 to the menu" in str(error.value.fix)
+    finest = [Row(g.name, "f16", g.n_bytes(format_of("f16")), KLD_F16) for g in GROUPS]
+    with pytest.raises(BadConfig) as error:
+        fewest_under(Table(GROUPS, (*table().alone, *finest)), 1e-7)
+    assert "add" not in str(error.value.fix) and "has f16 already" in str(error.value.fix)
 
 
 def test_company_moves_costs_by_what_restoring_gained() -> None:

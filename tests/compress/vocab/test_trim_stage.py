@@ -147,7 +147,8 @@ def test_a_tokenizer_without_bos_is_measured_from_eos(tmp_path: Path, trim: Trim
     ("lines", "settings", "words"),
     [
         (["the bat"], {}, ["too little text", "hi (Devanagari): 0 tokens", "thousands"]),
-        (ENGLISH, {"languages": ("en", "kn")}, ["kn (Kannada): 0 tokens"]),
+        (["the bat"], {}, ["en (Latin): 0 tokens in 0 of 1 paragraphs", "every fourth paragraph"]),
+        (ENGLISH, {"languages": ("en", "kn")}, ["kn (Kannada): 0 tokens;"]),
         (["12 34", "ภาษาไทย"] * 200, {}, ["known script", "Devanagari"]),
         ([""], {}, ["known script"]),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seemant.core import stage
 from seemant.core.errors import InputError, WorldError
 from seemant.core.jsonl import read_json, write_records
 from seemant.core.runlog import read_events
@@ -68,8 +69,9 @@ def test_a_limit_below_the_smallest_plan_is_refused_and_nothing_is_started(
 
 
 def test_the_child_refuses_what_its_real_text_and_vocabulary_need(
-    text: Path, tmp_path: Path
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stage, "forget", lambda *_: None)  # the folder tells which one refused
     machine_cache.remember("runtime_bytes_torch", 1_000_000)  # the parent's count is far too low
     with pytest.raises(InputError, match="the plan needs") as caught:
         run(text, tmp_path / "run", memory_limit="330MB")

@@ -77,8 +77,8 @@ def _points(inputs: Inputs) -> list[Any]:
     if not points:
         raise BadConfig(
             "no probe was made of any of these variants",
-            fix="give variants as variant/NAME and, as probe/NAME, the probes of their folders "
-            "(seemant probe runs/compress/Q4), not of a model.gguf inside",
+            fix="probe the variant's folder (seemant probe runs/compress/Q4), not a model.gguf "
+            "inside, and name both: seemant lost-first BASE TUNED runs/compress/Q4 runs/probe/Q4",
         )
     return points
 

@@ -20,6 +20,12 @@ def tied_hessian(head: Tensor, share: float, gain: Tensor | None = None) -> Tens
     if not 0 <= share <= 1:
         raise ValueError(f"a share of {share}")
     table = torch.ones(len(head)) if gain is None else gain.float().square()
-    out = head.float() * ((1 - share) / float(head.diagonal().double().sum()))
-    out.diagonal().add_(table, alpha=share / float(table.double().sum()))
+    out = head.float() * _scaled(1 - share, head.diagonal())
+    out.diagonal().add_(table, alpha=_scaled(share, table))
     return out
+
+
+def _scaled(share: float, diagonal: Tensor) -> float:
+    """Return what makes the trace `share`; 0 of what is all 0, where a gain leaves nothing."""
+    trace = float(diagonal.double().sum())
+    return share / trace if trace else 0.0

@@ -5,7 +5,7 @@ than no calibration at all. So a target language without text is an error unless
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seemant.core.errors import BadFile
@@ -25,9 +25,13 @@ Sequences = dict[Lang, list[list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Paragraphs by language; `languages` lists those that have some."""
+    """Paragraphs by language; `languages` lists those that have some.
+
+    measuring: how many more paragraphs of a language were kept to measure on, for error texts.
+    """
 
     paragraphs: Mapping[Lang, Sequence[str]]
+    measuring: Mapping[Lang, int] = field(default_factory=dict)
 
     @property
     def languages(self) -> tuple[Lang, ...]:
@@ -96,7 +100,7 @@ def sequences_of(
         n = sum(map(len, found[lang]))
         if n < min(LEAST, tokens):
             raise BadFile(
-                f"{n} tokens of {lang} are too few to calibrate on",
+                f"{n} tokens of {lang} are too few to calibrate on{_kept_back(lang, text)}",
                 fix=f"give at least {LEAST}, better {tokens}, a language",
             )
     return found
@@ -113,7 +117,8 @@ def calibrating_part(text: Text) -> Text:
         {
             lang: [p for number, p in enumerate(each) if number % MEASURED]
             for lang, each in text.paragraphs.items()
-        }
+        },
+        {lang: len(each[::MEASURED]) for lang, each in text.paragraphs.items()},
     )
 
 
@@ -169,7 +174,22 @@ def _lines(path: Path) -> list[str]:
         raise BadFile("calibration text that is not UTF-8", where=str(path)) from error
 
 
+def _kept_back(lang: Lang, text: Text) -> str:
+    n = text.measuring.get(lang)
+    if not n:
+        return ""
+    whole = n + len(text.paragraphs.get(lang, ()))
+    return f": every fourth of its {whole} paragraphs, the first among them, is kept to measure on"
+
+
 def _lacks(lang: Lang, text: Text) -> BadFile:
+    if n := text.measuring.get(lang):
+        return BadFile(
+            f"too few paragraphs of {lang} ({SCRIPT_NAMES[lang]}): {n}, and a search keeps every "
+            "fourth, the first among them, to measure on",
+            where=f"language {lang}",
+            fix=f"give more {lang} text in several paragraphs (lines of a text file)",
+        )
     there = ", ".join(text.languages) or "none"
     return BadFile(
         f"the calibration text has no {lang} ({SCRIPT_NAMES[lang]}); languages there: {there}",

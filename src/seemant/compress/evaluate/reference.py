@@ -102,7 +102,7 @@ class Reference:
                 # safetensors' own writer tells of a full disk as of a damaged file.
                 write_tensors(temporary, tensors, facts)
         except OSError as error:
-            raise from_os_error(error) from error
+            raise from_os_error(error, path) from error
 
     @classmethod
     def load(cls, path: Path, head: Head) -> "Reference":

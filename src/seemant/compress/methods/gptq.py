@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seemant.compress.methods import rtn
 from seemant.compress.methods.config import MethodConfig
 from seemant.compress.methods.gptq_factor import Factor, factor
 from seemant.compress.methods.gptq_loop import Choose, feed_back
@@ -68,6 +69,9 @@ def run(matrix: Matrix, config: MethodConfig) -> Quantised:
     """
     fits(matrix.format, matrix.weight.shape[1], name=matrix.name)
     matrix.check_finite()
+    if matrix.is_dead():  # no error to see, none to pass on
+        matrix.notes.update(asdict(all_dead(matrix)))
+        return rtn.run(matrix, config)
     prepared = prepare(
         matrix.the_hessian(), matrix.format, config, name=matrix.name, dtype=torch.float32
     )
@@ -76,6 +80,11 @@ def run(matrix: Matrix, config: MethodConfig) -> Quantised:
     )
     matrix.notes.update(asdict(report))
     return quantised
+
+
+def all_dead(matrix: Matrix) -> GptqReport:
+    """Return the report of a matrix whose inputs were all 0: every column is counted."""
+    return GptqReport(layer_error=0.0, rtn_error=0.0, damp_used=0.0, dead=matrix.weight.shape[1])
 
 
 def prepare(

@@ -21,6 +21,7 @@ class Matrix:
 
     name: its GGUF name, for error texts.
     weight: (rows, columns) float32, y = weight x. GGUF's row order.
+    first_row: of a slice, the tensor's row that its first one is, for error texts.
     search: how a group's grid is found.
     hessian: (columns, columns) float32, the mean over calibration tokens of x xᵀ, languages mixed.
     importance: (columns,) float32, its diagonal: the mean of x² by column.
@@ -34,6 +35,7 @@ class Matrix:
     hessian: "Tensor | None" = None
     importance: NDArray[np.float32] | None = None
     notes: dict[str, float] = field(default_factory=dict)
+    first_row: int = 0
 
     def __post_init__(self) -> None:
         rows, columns = self.weight.shape
@@ -67,6 +69,10 @@ class Matrix:
         diagonal: NDArray[np.float32] = self.hessian.diagonal().float().cpu().numpy().copy()
         return diagonal
 
+    def is_dead(self) -> bool:
+        """Return whether every input was 0 at every token: the matrix before gives nothing."""
+        return not bool(self.the_hessian().any())
+
     def check_finite(self) -> None:
         """Check the weights.
 
@@ -79,7 +85,7 @@ class Matrix:
             row = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
             raise BadFile(
                 f"{rows[row][~np.isfinite(rows[row])][0]} among the weights",
-                where=f"tensor {self.name}, row {start + row} of this slice",
+                where=f"tensor {self.name}, row {self.first_row + start + row}",
                 fix="the model or the adapter is damaged; make or fetch it again",
             )
 

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 from seemant.compress.methods.config import MethodConfig
 from seemant.compress.methods.matrix import Matrix
 from seemant.compress.methods.quantised import Quantised
-from seemant.core.errors import BadConfig, nearest
+from seemant.core.errors import BadConfig, BadFile, nearest
+from seemant.formats.grids import TOO_LARGE
 
 Needs = Literal["weights", "diagonal", "hessian"]
 Run = Callable[[Matrix, MethodConfig], Quantised]
@@ -43,7 +44,12 @@ def method_of(name: str) -> Method:
 def _method(name: str, needs: Needs, module: str, paper: str) -> Method:
     def run(matrix: Matrix, config: MethodConfig) -> Quantised:
         found: Run = import_module(module).run
-        return found(matrix, config)
+        try:
+            return found(matrix, config)
+        except BadFile as error:  # a fit knows numbers, not whose they are
+            error.where = error.where or f"tensor {matrix.name}"
+            error.fix = error.fix or TOO_LARGE
+            raise
 
     return Method(name, needs, run, paper)
 

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seemant.compress.methods import magnitude
 from seemant.compress.methods.config import MethodConfig
-from seemant.compress.methods.gptq import GptqReport, gptq, prepare
+from seemant.compress.methods.gptq import GptqReport, all_dead, gptq, prepare
 from seemant.compress.methods.matrix import Matrix
 from seemant.compress.methods.quantised import Quantised
 from seemant.compress.prune.masks import Pattern, mask, pattern_of
@@ -45,6 +46,9 @@ def run(matrix: Matrix, config: MethodConfig) -> Quantised:
             fix='use order "natural"',
         )
     check_prunable(matrix)
+    if matrix.is_dead():  # no error to make up for, and no input to tell weights apart by
+        matrix.notes.update(asdict(all_dead(matrix)))
+        return magnitude.run(matrix, config)
     quantised, report, sparsity = sparsegpt(matrix, config)
     matrix.notes.update(asdict(report) | {"sparsity": sparsity})
     return quantised

@@ -72,6 +72,16 @@ def mask(score: Array, pattern: Pattern, *, within: Within = "row", name: str = 
     return _lowest(pool, count(pattern.share, pool.shape[1])).reshape(score.shape)
 
 
+def holds(zeros: Mask, pattern: Pattern) -> bool:
+    """Return whether zeros (rows, columns) are at least those that a pattern asks for.
+
+    A share is rounded down by the row, the matrix or blocks of columns: by one each at most.
+    """
+    if pattern.m is not None and pattern.n is not None:
+        return bool((zeros.reshape(-1, pattern.m).sum(1) >= pattern.m - pattern.n).all())
+    return int(zeros.sum()) >= pattern.share * zeros.size - sum(zeros.shape)
+
+
 def count(share: float, size: int) -> int:
     """Return floor(share * size), not one less where the product is whole but for rounding."""
     return int(share * size + 1e-6)

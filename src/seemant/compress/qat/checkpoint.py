@@ -46,7 +46,7 @@ def save(
         with atomic_path(out / FOLDER / _NAME) as temporary:
             write_tensors(temporary, tensors, {"state": json.dumps(state)})
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, out / FOLDER) from error
 
 
 def resume(

@@ -74,7 +74,7 @@ def train(
     """Train in place, from a checkpoint in `out` where there is one; return a line a step.
 
     Raises:
-        WorldError: a loss or gradient that is not finite; the last checkpoint is whole.
+        WorldError: a loss or gradient that is not finite; a checkpoint before it stays.
         BadFile: a checkpoint of another run.
     """
     parameters, flips = student.parameters(), Flips(student.layers)
@@ -128,12 +128,12 @@ def _update(
         loss = _losses(student, teacher, [sequences[i] for i in part], part, places, plan).sum() / n
         total += float(loss.detach())
         if not math.isfinite(total):
-            raise _not_finite(step, total, math.nan)
+            raise _not_finite(step, total, math.nan, plan)
         loss.backward()  # type: ignore[no-untyped-call]
     limit = math.inf if plan.clip is None else plan.clip
     norm = float(nn.utils.clip_grad_norm_(list(parameters.values()), limit))
     if not math.isfinite(norm):
-        raise _not_finite(step, total, norm)
+        raise _not_finite(step, total, norm, plan)
     pace = Pace(
         steps=plan.steps, accumulation=1, lr=1.0, schedule=plan.schedule, warmup=plan.warmup
     )
@@ -193,8 +193,11 @@ def _reading(student: Student, plan: Plan) -> Reading:
     return Reading(plan.vocab_block, softcap=decoder.shape.softcap, scratch=decoder.scratch)
 
 
-def _not_finite(step: int, loss: float, norm: float) -> WorldError:
+def _not_finite(step: int, loss: float, norm: float, plan: Plan) -> WorldError:
+    saved = step // plan.save_every * plan.save_every
+    kept = f"the checkpoint of step {saved} is whole" if saved else "no checkpoint was written yet"
     return WorldError(
         f"step {step + 1} is not finite: loss {loss}, gradient norm {norm}",
-        fix="the last checkpoint is whole; lower the learning rates (--lr-scale, --lr-weight)",
+        fix="the same command would come here again: lower the learning rates (--lr-scale, "
+        f"--lr-weight) or lengthen --warmup, which begins anew; {kept}",
     )

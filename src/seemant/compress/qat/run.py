@@ -33,6 +33,7 @@ def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     """
     from seemant.compress.qat.student import build_student
     from seemant.compress.qat.written import trained_measures, write_trained
+    from seemant.compress.sound import check_sound
     from seemant.compress.source import gguf_of, open_source
     from seemant.core.machine import cores
     from seemant.core.runlog import log_event
@@ -44,6 +45,7 @@ def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     if adapter:
         check_base(adapter.path, model.path, model.sha256)
     source = open_source(open_gguf(gguf_of(model.path, "qat")), adapter.path if adapter else None)
+    check_sound(source.file, source.merged)
     start, settings = _start(config, inputs, source)
     with deterministic(config.seed, config.threads or cores()):
         text = _text(config, inputs, source, out)
@@ -74,7 +76,7 @@ def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="qat",
-    version=2,
+    version=3,
     config=QatConfig,
     run=run,
     roles={

@@ -12,6 +12,7 @@ from seemant.compress.config import CompressConfig
 from seemant.compress.methods.quantised import Quantised
 from seemant.compress.plan import OUTER, TensorPlan, is_torch_only, plan_tensors
 from seemant.compress.rounding import SlicewiseRounding
+from seemant.compress.sound import check_finite
 from seemant.compress.source import Source
 from seemant.core.errors import BadConfig, BadFile
 from seemant.formats.gguf_read import GgufFile, open_gguf
@@ -28,6 +29,7 @@ class Start:
     plan: each tensor's fate. quantised: integers of every tensor that has a format, by GGUF name,
     rows in the file's order. kept: values of all others. comparable: whether the weights behind
     the codes are those of the reference: AWQ and rotations move them to other coordinates.
+    sparsity: in which pattern the variant was pruned; None: it was not.
     """
 
     file: GgufFile
@@ -35,6 +37,7 @@ class Start:
     quantised: Mapping[str, Quantised]
     kept: Mapping[str, NDArray[np.float32]]
     comparable: bool = True
+    sparsity: str | None = None
 
 
 def nearest_start(source: Source, settings: CompressConfig) -> Start:
@@ -66,7 +69,8 @@ def variant_start(variant: Path, told: Mapping[str, Any], source: Source) -> Sta
     """Return a compress artefact's codes and scales; told: its variant.json.
 
     Raises:
-        BadFile: no such artefact, one without model.gguf, or of other tensors than the reference's.
+        BadFile: no such artefact, one without model.gguf, of other tensors than the reference's, or
+            with weights that are not finite.
     """
     path = variant / MODEL_NAME
     if not path.is_file():
@@ -77,6 +81,7 @@ def variant_start(variant: Path, told: Mapping[str, Any], source: Source) -> Sta
         )
     file = open_gguf(path)
     _check_tensors(file, source.file)
+    check_finite(file)
     plan: dict[str, TensorPlan] = {}
     quantised: dict[str, Quantised] = {}
     kept: dict[str, NDArray[np.float32]] = {}
@@ -89,7 +94,8 @@ def variant_start(variant: Path, told: Mapping[str, Any], source: Source) -> Sta
         else:
             quantised[name] = _small(Quantised(*unpack_format(tensor.raw(), fate)))
     method = str(told["method"])
-    return Start(file, plan, quantised, kept, comparable="awq" not in method)
+    comparable, sparsity = "awq" not in method, told.get("sparsity")
+    return Start(file, plan, quantised, kept, comparable=comparable, sparsity=sparsity)
 
 
 def trainable(format: Format) -> bool:

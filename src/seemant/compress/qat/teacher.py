@@ -64,7 +64,7 @@ def teacher_of(
             _write(decoder, list(place), path, tick)
         states = np.load(path, mmap_mode="r")
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, path) from error
     return Teacher(
         states,
         [place[tuple(ids)] for ids in sequences],

@@ -7,6 +7,8 @@ from typing import Any
 from seemant.compress.config import CompressConfig
 from seemant.compress.methods.quantised import Quantised
 from seemant.compress.naming import subject_of
+from seemant.compress.plan import OUTER
+from seemant.compress.prune.masks import holds, pattern_of
 from seemant.compress.qat.config import QatConfig
 from seemant.compress.qat.start import VARIANT_NAME, Start
 from seemant.compress.qat.student import Student
@@ -47,6 +49,7 @@ def write_trained(
     told = finish(settings, inputs, source, rounding, out, subject)
     told["start"] = {"label": variant.label, "sha256": variant.sha256} if variant else None
     told["tokens_trained"] = config.steps * config.batch * config.length
+    told["sparsity"] = _still_sparse(start, given)
     told["codes_moved"] = _moved(start, given, set(student.layers))
     write_json(out / VARIANT_NAME, told)
     return told
@@ -75,6 +78,18 @@ def trained_measures(
             for lang, value in found.items()
         ]
     return rows
+
+
+def _still_sparse(start: Start, given: Mapping[str, Quantised]) -> str | None:
+    """Return the start's pattern if every matrix of the blocks still has it; None: training that
+    moves codes may have moved some off 0.
+    """
+    if start.sparsity is None:
+        return None
+    pattern = pattern_of(start.sparsity)
+    blocks = (given[name].codes for name in given if name not in OUTER)
+    whole = all(holds(codes.reshape(len(codes), -1) == 0, pattern) for codes in blocks)
+    return start.sparsity if whole else None
 
 
 def _moved(start: Start, given: Mapping[str, Quantised], names: set[str]) -> float:

@@ -15,13 +15,15 @@ def run(config: ReferenceConfig, inputs: Inputs, out: Path) -> list[Measurement]
 
     Raises:
         BadConfig: the model is dithered already, or holds nothing on a grid.
-        BadFile: not a GGUF file, or one of a type whose step is not known.
+        BadFile: not a GGUF file of a whole model, one of a type whose step is not known, or weights
+            that are not finite.
         DiskFull: no space; nothing half-written is left.
     """
     from dataclasses import asdict
 
     from seemant.compress.reference.dither import write_dithered
     from seemant.compress.reference.which import which
+    from seemant.compress.sound import check_sound
     from seemant.core.jsonl import write_json
     from seemant.core.progress import progress
     from seemant.core.refs import short_name
@@ -37,6 +39,7 @@ def run(config: ReferenceConfig, inputs: Inputs, out: Path) -> list[Measurement]
             fix="an fp folder is its own reference; use it as it is",
         )
     file = open_gguf(path)
+    check_sound(file)
     with progress(f"dither, seed {config.seed}", len(file.tensors), "tensors") as tick:
         moved = write_dithered(file, out / MODEL_NAME, config.seed, lambda name: tick(1, name))
     before, after = which(file), which(open_gguf(out / MODEL_NAME))

@@ -14,7 +14,7 @@ def run(config: RotateConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
     Raises:
         BadConfig: a family that cannot be rotated, with the reason.
-        BadFile: not a GGUF file, or tensors that do not fit the model.
+        BadFile: not a GGUF file, or tensors that do not fit the model or are not finite.
         DiskFull: no space; nothing half-written is left.
     """
     from dataclasses import asdict

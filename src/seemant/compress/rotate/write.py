@@ -17,10 +17,10 @@ from seemant.compress.rotate.rotate import (
     gain_of,
     rotate_tensor,
 )
+from seemant.compress.sound import check_sound
 from seemant.formats.gguf_meta import MetaValue, typed
 from seemant.formats.gguf_read import GgufFile
 from seemant.formats.gguf_write import TensorData, write_gguf
-from seemant.models.decoder.gguf_weights import gguf_weights
 
 SEED_KEY = "seemant.rotation_seed"
 _TABLE, _HEAD = f"{EMBEDDING}.weight", f"{HEAD}.weight"
@@ -36,11 +36,11 @@ def write_rotated(
 
     Raises:
         BadConfig: a family that cannot be rotated, with the reason.
-        BadFile: tensors that do not fit the model; names them.
+        BadFile: tensors that do not fit the model, or are not finite; names them.
         DiskFull, NoPermission: nothing half-written is left.
     """
     check_family(str(file.metadata.get("general.architecture")))
-    gguf_weights(file)  # a tensor that is not known here would stay unturned
+    check_sound(file)  # a tensor that is not known here would stay unturned
     r = rotation(file.tensors[_TABLE].shape[1], seed)
 
     def stored(name: str) -> Callable[[], Iterator[NDArray[np.float32]]]:

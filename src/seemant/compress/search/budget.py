@@ -16,6 +16,7 @@ from seemant.compress.search.knapsack import Solution, solve
 from seemant.compress.search.table import Table, View
 from seemant.compress.search.worst import smallest_under, solve_worst
 from seemant.core.errors import BadConfig, nearest
+from seemant.formats.tensor_format import F16
 
 Floats = NDArray[np.float64]
 Objective = Literal["worst"] | Mapping[str, float]
@@ -99,9 +100,16 @@ def fewest_under(
         raise BadConfig(
             f"no choice of formats is predicted to stay within {divergence:g} nats a token",
             where="divergence",
-            fix=f"the best is predicted at {best:.4g}; allow more, or add f16 to the menu",
+            fix=f"the best is predicted at {best:.4g}; {or_finer(table)}",
         )
     return _allocation(table, found, fixed, view, factors, add_fixed=True)
+
+
+def or_finer(table: Table) -> str:
+    """Return what to do where no file of a table is good enough: f16 is the finest there is."""
+    if any(row.format == F16 for row in table.alone):
+        return "allow more: the menu has f16 already, and no file here is finer"
+    return "allow more, or add f16 to the menu"
 
 
 def parse_size(text: str) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seemant.compress.search.budget import Allocation, Objective, best_under, fewest_under
+from seemant.compress.search.budget import Allocation, Objective, best_under, fewest_under, or_finer
 from seemant.compress.search.measure import Bench
 from seemant.compress.search.predict import Interaction, fit_interaction, random_mixes
 from seemant.compress.search.table import Table
@@ -101,8 +101,7 @@ def search_fewest(
         raise BadConfig(
             f"none of {len(met)} files that the table offers keeps {divergence:g} nats a token",
             where="divergence",
-            fix=f"the best measured {value:.4g} at {found.n_bytes:,} bytes; allow more, or add "
-            "finer formats to the menu",
+            fix=f"the best measured {value:.4g} at {found.n_bytes:,} bytes; {or_finer(table)}",
         )
     _, answer, kld = min(good, key=lambda each: each[1].n_bytes)
     return Searched(answer, kld, interaction, len(met))

@@ -13,10 +13,12 @@ def run(config: TrimConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     """Fill `out` with model.gguf (kept rows bit for bit) and trim.json; return size and cost.
 
     Raises:
-        BadFile: not a GGUF file of a whole model, text in no known script, or too little of it.
+        BadFile: not a GGUF file of a whole model, weights that are not finite, text in no known
+            script, or too little of it.
         BadRecord: no valid line of paragraphs.
         DiskFull: no space; nothing half-written is left.
     """
+    from seemant.compress.sound import check_sound
     from seemant.compress.source import gguf_of
     from seemant.compress.vocab.cost import chosen, nats, tokens_outside
     from seemant.compress.vocab.keep import kept_tokens
@@ -30,6 +32,7 @@ def run(config: TrimConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
     model, text = inputs["model"], inputs["paragraphs"]
     file = open_gguf(gguf_of(model.path, "trim"))
+    check_sound(file)
     before = tokenizer_of_metadata(file.metadata, str(file.path))
     parts = parts_of(text.path, rejected=out / REJECTED_NAME)
     languages = measurable(parts, before, config.languages, str(text.path))

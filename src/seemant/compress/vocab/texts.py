@@ -55,13 +55,24 @@ def measurable(
     if enough and set(wanted) <= set(enough):
         return enough
     short = [lang for lang in LANGUAGES if lang not in enough and (lang in wanted or not wanted)]
-    told = ", ".join(f"{lang} ({SCRIPT_NAMES[lang]}): {counts[lang]} tokens" for lang in short)
+    told = ", ".join(
+        f"{lang} ({SCRIPT_NAMES[lang]}): {counts[lang]} tokens{_of(parts.choosing, lang)}"
+        for lang in short
+    )
+    if parts.choosing.measuring:
+        told += "; every fourth paragraph of a language, the first among them, is held out"
     raise BadFile(
         f"too little text to choose a vocabulary by: {told}",
         where=where,
         fix=f"give at least {LEAST} tokens a language in several paragraphs; thousands of "
         "paragraphs are better: every word that the text lacks comes out in pieces",
     )
+
+
+def _of(text: Text, lang: Lang) -> str:
+    """Return how much there is of a language of which some is held out."""
+    held_out, left = text.measuring.get(lang), len(text.paragraphs.get(lang, ()))
+    return f" in {left} of {left + held_out} paragraphs" if held_out else ""
 
 
 def _n_tokens(text: Text, lang: Lang, tokenizer: Tokenizer) -> int:
