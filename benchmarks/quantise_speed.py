@@ -1,6 +1,6 @@
 """How long a 0.5B model takes to quantise on this machine, and how much memory: claim 3.
 
-    python benchmarks/quantise_speed.py [--methods rtn gptq awq] [--tokens 12288] [--no-peers]
+    python benchmarks/quantise_speed.py [--methods rtn gptq awq] [--tokens 12288] [--peers ...]
     python benchmarks/quantise_speed.py --tiny        # two layers, few ids and tokens: does it run?
 
 The model has the shapes of Qwen2.5-0.5B-Instruct and weights drawn from a seed (a GGUF file and a
@@ -44,7 +44,8 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=12_288)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--limit", type=float, default=900, help="seconds that a peer may take")
-    parser.add_argument("--no-peers", action="store_true")
+    names = [peer.name for peer in PEERS]
+    parser.add_argument("--peers", nargs="*", choices=names, default=names)
     parser.add_argument("--tiny", action="store_true")
     args = parser.parse_args()
     from seemant.core.machine import cores
@@ -58,7 +59,8 @@ def main() -> int:
     for method in args.methods:
         rows.append(row_of("seemant", method, run("quantise_ours.py", work, method)))
         print(line(rows[-1]), flush=True)
-    for peer in () if args.no_peers else PEERS:
+    peers = [peer for peer in PEERS if peer.name in args.peers]
+    for peer in peers:
         for method in peer.methods:
             if method in args.methods:
                 seen = run("quantise_peer.py", work, method, peer=peer.name, limit=args.limit)
@@ -73,7 +75,7 @@ def main() -> int:
         bar=1.0,
         holds=whole and max(shares) <= 1,
         n=len(ours),
-        peer=", ".join(peer.name for peer in PEERS),
+        peer=", ".join(peer.name for peer in peers),
         rows=rows,
     )
     return 0 if whole and max(shares) <= 1 else 1
