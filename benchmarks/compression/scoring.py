@@ -83,15 +83,16 @@ def over_draws(draws: Sequence[Scores]) -> Scores:
     """Return scores whose every token has its mean over candidates on the same chunks."""
     return Scores(
         {
-            lang: tuple(
-                TokenDivergence(
-                    *(np.mean([getattr(each, name) for each in same], axis=0) for name in FIELDS)
-                )
-                for same in zip(*(draw.chunks[lang] for draw in draws), strict=True)
-            )
+            lang: tuple(_mean(same) for same in zip(*(d.chunks[lang] for d in draws), strict=True))
             for lang in draws[0].languages
         }
     )
+
+
+def _mean(same: Sequence[TokenDivergence]) -> TokenDivergence:
+    # The reference's own losses are the same in all; the mean of three equal floats need not be.
+    kld, top1, dnll = (np.mean([getattr(each, f) for each in same], axis=0) for f in FIELDS[:3])
+    return TokenDivergence(kld, top1, dnll, same[0].nll_ref)
 
 
 def importance_of(
