@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from seemant.core.errors import BadConfig, BadFile
 from seemant.formats.grid_search import best_affine, best_scale, slices, steps_for
-from seemant.formats.grids import Weights
+from seemant.formats.grids import TOO_LARGE, Weights
 from seemant.formats.kquant_supers import Supers, better, first, improved, rescaled
 from seemant.formats.kquants import LAYOUTS, KParams, Layout
 
@@ -45,7 +45,10 @@ def fit_k(w: Weights, kind: str, search: str, weight: Weights | None = None) -> 
     for at, x, omega in slices(w, weight if search == "mse" else None):
         found = first(*_minmax(x, layout), layout)
         if not (np.isfinite(found.d).all() and np.isfinite(found.dmin_or_d()).all()):
-            raise BadFile(f"weights of up to {np.abs(w[at]).max():.3g} are too large for {kind}")
+            raise BadFile(
+                f"weights of up to {np.abs(w[at]).max():.3g} are too large for {kind}",
+                fix=TOO_LARGE,
+            )
         if search == "mse":
             found = better(x, omega, found, _searched(x, omega, layout), layout)
         parts.append(found)

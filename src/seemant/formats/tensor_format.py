@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.errors import BadConfig, BadFile, nearest
-from seemant.formats.grids import Codes, Grid, Params, fit, grouped, snap, value
+from seemant.formats.grids import TOO_LARGE, Codes, Grid, Params, fit, grouped, snap, value
 from seemant.formats.kquants import LAYOUTS, SUPER, KParams, pack_k, unpack_k
 from seemant.formats.packing import BLOCK, CONTAINERS, container_of, pack, unpack
 
@@ -159,7 +159,9 @@ def fit_format(
     fits(format, w.shape[1])
     if format.is_float:
         if not (np.abs(w) <= np.finfo(np.float16).max).all():
-            raise BadFile(f"weights of up to {np.abs(w).max():.3g} are too large for fp16")
+            raise BadFile(
+                f"weights of up to {np.abs(w).max():.3g} are too large for fp16", fix=TOO_LARGE
+            )
         one = np.ones((len(w), 1, 1), np.float32)
         return Params(format.grid, one, None, one, None)
     groups = grouped(w, format.grid.group)

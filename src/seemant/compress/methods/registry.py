@@ -11,7 +11,6 @@ from seemant.compress.methods.config import MethodConfig
 from seemant.compress.methods.matrix import Matrix
 from seemant.compress.methods.quantised import Quantised
 from seemant.core.errors import BadConfig, BadFile, nearest
-from seemant.formats.grids import TOO_LARGE
 
 Needs = Literal["weights", "diagonal", "hessian"]
 Run = Callable[[Matrix, MethodConfig], Quantised]
@@ -48,7 +47,6 @@ def _method(name: str, needs: Needs, module: str, paper: str) -> Method:
             return found(matrix, config)
         except BadFile as error:  # a fit knows numbers, not whose they are
             error.where = error.where or f"tensor {matrix.name}"
-            error.fix = error.fix or TOO_LARGE
             raise
 
     return Method(name, needs, run, paper)
