@@ -5,7 +5,6 @@ with a cut that llama.cpp knows by name. Nothing is rounded: expanding the file 
 weights bit for bit (Llama's q and k rows change places on the way, `names.py`).
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,10 @@ from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.models.hf_config import family_of_config
 from seemant.models.hf_folder import read_config, weight_files
 from seemant.models.names import Array, Family, to_gguf, values_to_gguf
-from seemant.models.pretokenize import SPECS
 from seemant.models.prompts import template_of
-from seemant.models.tokenizer import CONTROL, USER_DEFINED, tokenizer_of_folder
+from seemant.models.tokenizer_metadata import metadata_of_tokenizer
 
 WRITTEN = ("llama", "qwen2", "qwen3")
-_NORMAL, _UNUSED = 1, 5
 _ALL_F32 = 0  # llama_ftype
 
 
@@ -113,70 +110,6 @@ def metadata_of_config(config: Mapping[str, Any], *, where: str = "") -> dict[st
         "general.type": "model",
         **{f"{family.name}.{key}": value for key, value in own.items()},
     }
-
-
-def metadata_of_tokenizer(folder: Path, n_vocab: int) -> dict[str, Any]:
-    """Return a folder's byte-level BPE tokenizer in a GGUF file's words.
-
-    n_vocab: rows of the embedding; ids without a piece get a stand-in that no text gives.
-
-    Raises:
-        BadFile: it is another kind of tokenizer, or cuts words as llama.cpp never does.
-    """
-    where = folder / "tokenizer.json"
-    tokenizer = tokenizer_of_folder(folder)
-    said = json.loads(where.read_bytes())
-    if said["model"].get("type") != "BPE" or said["model"].get("byte_fallback"):
-        raise BadFile(
-            f"the tokenizer is {said['model'].get('type')}, not byte-level BPE",
-            where=str(where),
-            fix="use llama.cpp's own converter",
-        )
-    pieces = {index: piece for piece, index in tokenizer.inner.get_vocab().items()}
-    if pieces and max(pieces) >= n_vocab:
-        raise BadFile(
-            f"the tokenizer has ids up to {max(pieces)}, the embedding {n_vocab} rows",
-            where=str(where),
-            fix="name the folder of a whole model",
-        )
-    kinds = {
-        int(each["id"]): CONTROL if each["special"] else USER_DEFINED
-        for each in said.get("added_tokens", ())
-    }
-    types = [kinds.get(i, _NORMAL if i in pieces else _UNUSED) for i in range(n_vocab)]
-    merges = [each if isinstance(each, str) else " ".join(each) for each in said["model"]["merges"]]
-    metadata: dict[str, Any] = {
-        "tokenizer.ggml.model": "gpt2",
-        "tokenizer.ggml.pre": _cut(said, str(where)),
-        "tokenizer.ggml.tokens": MetaValue(
-            "[string]", [pieces.get(i, f"[PAD{i}]") for i in range(n_vocab)]
-        ),
-        "tokenizer.ggml.token_type": MetaValue("[int32]", types),
-        "tokenizer.ggml.merges": MetaValue("[string]", merges),
-        "tokenizer.ggml.add_bos_token": tokenizer.add_bos,
-    }
-    for key, token in (("bos", tokenizer.bos_id), ("eos", tokenizer.eos_id)):
-        if token is not None:
-            metadata[f"tokenizer.ggml.{key}_token_id"] = token
-    return metadata
-
-
-def _cut(said: Mapping[str, Any], where: str) -> str:
-    """Return the GGUF name of the cut: the one whose pre-tokenizer is written the same."""
-    from tokenizers import Tokenizer, models
-
-    for name, spec in SPECS.items():
-        probe = Tokenizer(models.BPE(ignore_merges=spec.whole_words_first))
-        probe.pre_tokenizer = spec.build()
-        known = json.loads(probe.to_str())
-        same = known["pre_tokenizer"] == said["pre_tokenizer"]
-        if same and known["model"]["ignore_merges"] == bool(said["model"].get("ignore_merges")):
-            return name
-    raise BadFile(
-        "the tokenizer cuts words in a way that has no name in GGUF files",
-        where=where,
-        fix=f"use one of the cuts {', '.join(SPECS)}, or llama.cpp's own converter",
-    )
 
 
 def _tensors(folder: Path, family: Family, *, tied: bool) -> dict[str, TensorData]:
