@@ -50,7 +50,7 @@ def hf_to_gguf(
         more["general.languages"] = MetaValue("[string]", list(languages))
     if source := template_of(folder).source:
         more["tokenizer.chat_template"] = source
-    tokens = metadata_of_tokenizer(folder, int(config["vocab_size"]))
+    tokens = metadata_of_tokenizer(folder, int(config["vocab_size"]), name=name)
     tied = bool(config.get("tie_word_embeddings"))
     write_gguf(path, metadata | more | tokens, _tensors(folder, family, tied=tied))
 

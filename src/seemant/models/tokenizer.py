@@ -1,10 +1,6 @@
-"""Tokenizers made from a GGUF file's metadata, with llama.cpp's ids.
+"""Tokenizers of GGUF files, with llama.cpp's ids, and of HF folders.
 
-llama.cpp has two kinds that matter here. "gpt2" is byte-level BPE with its merges in the file.
-"llama" is SentencePiece BPE: the file holds no merges, only a score a token. Its rule is: of all
-neighbours whose joined text is a token, join the pair whose token scores best, the leftmost of
-equals. So the merge list is every split of every token into two tokens, best score first. That is
-about half a million pairs for Gemma, found here with plain dictionary look-ups in a second.
+How the kinds of tokenizer in GGUF files are built stands in `tokenizer_kinds.py`.
 """
 
 import json
@@ -14,14 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seemant.core.errors import BadFile
-from seemant.models.pretokenize import pretokenizer_of
+from seemant.models.cuts import CUTS
+from seemant.models.special_tokens import mark_special, token_types
+from seemant.models.tokenizer_kinds import tokenizer_of_kind
 
 if TYPE_CHECKING:
     import tokenizers
-
-# llama.cpp's token types (llama_token_type).
-UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4
-SPACE = "▁"  # SentencePiece writes a space as this letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +36,15 @@ class Tokenizer:
         return int(self.inner.get_vocab_size())
 
     def encode(self, text: str, add_bos: bool | None = None) -> list[int]:
-        """Return the text's ids; BOS first where asked, or, by default, where the model asks."""
+        """Return the text's ids; BOS first where asked, or, by default, where the model asks.
+
+        A text that spells BOS out at its beginning (some chat templates do) gets no second one.
+        """
         ids: list[int] = self.inner.encode(text, add_special_tokens=False).ids
         wanted = self.add_bos if add_bos is None else add_bos
-        return [self.bos_id, *ids] if wanted and self.bos_id is not None else ids
+        if not wanted or self.bos_id is None or ids[:1] == [self.bos_id]:
+            return ids
+        return [self.bos_id, *ids]
 
     def encode_batch(self, texts: Sequence[str], add_bos: bool | None = None) -> list[list[int]]:
         """Return `encode` of every text."""
@@ -83,21 +82,15 @@ def tokenizer_of_metadata(metadata: Mapping[str, Any], where: str = "") -> Token
     Raises:
         BadFile: no tokenizer in the file, or one of a kind that is not known here.
     """
-    kind = metadata.get("tokenizer.ggml.model")
-    tokens = list(metadata.get("tokenizer.ggml.tokens", ()))
-    if not tokens or kind not in ("llama", "gpt2"):
-        raise BadFile(
-            f"the file's tokenizer is of kind {kind!r}",
-            where=where or None,
-            fix='use a model whose tokenizer.ggml.model is "llama" or "gpt2"',
-        )
-    types = [int(each) for each in metadata.get("tokenizer.ggml.token_type", ())]
-    types = types or [1] * len(tokens)
-    inner = _sentencepiece(tokens, metadata) if kind == "llama" else _byte_level(tokens, metadata)
-    _mark_special(inner, tokens, types)
-    bos, eos = (_token_id(metadata, name) for name in ("bos", "eos"))
+    tokens = [each or f"[EMPTY_{i}]" for i, each in enumerate(_tokens(metadata))]
+    inner = tokenizer_of_kind(tokens, metadata, where)
+    mark_special(
+        inner, tokens, token_types(tokens, metadata), str(metadata.get("general.name", ""))
+    )
+    bos, eos = (_token_id(metadata, name, len(tokens)) for name in ("bos", "eos"))
     # llama.cpp's defaults where the file says nothing: SentencePiece adds BOS, byte-level not.
-    add_bos = bool(metadata.get("tokenizer.ggml.add_bos_token", kind == "llama"))
+    silent = _adds_bos_unasked(metadata)
+    add_bos = bool(metadata.get("tokenizer.ggml.add_bos_token", silent))
     if add_bos and bos is not None:
         _add_bos(inner, tokens[bos], bos)
     return Tokenizer(inner, bos, eos, add_bos and bos is not None)
@@ -122,86 +115,16 @@ def tokenizer_of_folder(folder: Path) -> Tokenizer:
         inner = tokenizers.Tokenizer.from_file(str(path))
         config_path = folder / "tokenizer_config.json"
         config = json.loads(config_path.read_bytes()) if config_path.is_file() else {}
+        _without_state(inner)
     except Exception as error:  # tokenizers raises bare Exception
         raise BadFile(
             f"the tokenizer cannot be read: {error}", where=str(path), fix="fetch the model again"
         ) from error
     bos, eos = (_named_id(inner, config.get(f"{name}_token")) for name in ("bos", "eos"))
-    added = inner.encode("a", add_special_tokens=True).ids
-    add_bos = bool(config.get("add_bos_token")) or (bos is not None and added[:1] == [bos])
+    first = _first_added(inner)
+    bos = first if bos is None else bos
+    add_bos = bool(config.get("add_bos_token")) or (bos is not None and first == bos)
     return Tokenizer(inner, bos, eos, add_bos and bos is not None)
-
-
-def sentencepiece_merges(tokens: Sequence[str], scores: Sequence[float]) -> list[tuple[str, str]]:
-    """Return every split of a token into two tokens, in the order in which they are joined.
-
-    Better scores first. Splits of one token are ordered by the length of their left part, so the
-    result is the same on every machine; llama.cpp takes the leftmost, which differs only where
-    two splits of the same token overlap in a text ("aa|a" and "a|aa").
-    """
-    known = set(tokens)
-    order = sorted(range(len(tokens)), key=lambda index: -scores[index])
-    merges = []
-    for index in order:
-        token = tokens[index]
-        for cut in range(1, len(token)):
-            left, right = token[:cut], token[cut:]
-            if left in known and right in known:
-                merges.append((left, right))
-    return merges
-
-
-def _sentencepiece(tokens: list[str], metadata: Mapping[str, Any]) -> "tokenizers.Tokenizer":
-    from tokenizers import Tokenizer, decoders, models, normalizers
-
-    scores = [float(each) for each in metadata.get("tokenizer.ggml.scores", ())]
-    scores = scores or [0.0] * len(tokens)
-    unknown = _token_id(metadata, "unknown")
-    inner = Tokenizer(
-        models.BPE(
-            vocab=_vocabulary(tokens),
-            merges=sentencepiece_merges(tokens, scores),
-            unk_token=None if unknown is None else tokens[unknown],
-            fuse_unk=True,
-            byte_fallback=True,
-        )
-    )
-    prefix = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
-    steps = [normalizers.Prepend(SPACE)] if prefix else []
-    inner.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", SPACE)])
-    undo = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
-    strip = [decoders.Strip(" ", 1, 0)] if prefix else []
-    inner.decoder = decoders.Sequence([*undo, *strip])
-    return inner
-
-
-def _byte_level(tokens: list[str], metadata: Mapping[str, Any]) -> "tokenizers.Tokenizer":
-    from tokenizers import Tokenizer, decoders, models
-
-    name = str(metadata.get("tokenizer.ggml.pre", "default"))
-    before = pretokenizer_of(name)
-    merges = [tuple(each.split(" ", 1)) for each in metadata.get("tokenizer.ggml.merges", ())]
-    vocabulary = _vocabulary(tokens)
-    inner = Tokenizer(
-        models.BPE(vocab=vocabulary, merges=merges, ignore_merges=before.whole_words_first)
-    )
-    inner.pre_tokenizer = before.build()
-    inner.decoder = decoders.ByteLevel()
-    return inner
-
-
-def _vocabulary(tokens: list[str]) -> dict[str, int]:
-    # Of two equal pieces the first id counts, as in llama.cpp's look-up.
-    return {token: index for index, token in reversed(list(enumerate(tokens)))}
-
-
-def _mark_special(inner: "tokenizers.Tokenizer", tokens: list[str], types: list[int]) -> None:
-    from tokenizers import AddedToken
-
-    hidden = [tokens[i] for i, kind in enumerate(types) if kind in (CONTROL, UNKNOWN)]
-    shown = [tokens[i] for i, kind in enumerate(types) if kind == USER_DEFINED]
-    inner.add_special_tokens([AddedToken(each, normalized=False, special=True) for each in hidden])
-    inner.add_tokens([AddedToken(each, normalized=False, special=False) for each in shown])
 
 
 def _add_bos(inner: "tokenizers.Tokenizer", piece: str, token: int) -> None:
@@ -212,9 +135,37 @@ def _add_bos(inner: "tokenizers.Tokenizer", piece: str, token: int) -> None:
     )
 
 
-def _token_id(metadata: Mapping[str, Any], name: str) -> int | None:
+def _tokens(metadata: Mapping[str, Any]) -> list[str]:
+    return [str(each) for each in metadata.get("tokenizer.ggml.tokens", ())]
+
+
+def _token_id(metadata: Mapping[str, Any], name: str, n_tokens: int) -> int | None:
     value = metadata.get(f"tokenizer.ggml.{name}_token_id")
-    return None if value is None else int(value)
+    if value is None and metadata.get("tokenizer.ggml.model") == "llama":
+        value = {"bos": 1, "eos": 2}[name]  # llama.cpp's defaults for SentencePiece
+    return None if value is None or int(value) >= n_tokens else int(value)
+
+
+def _adds_bos_unasked(metadata: Mapping[str, Any]) -> bool:
+    kind, name = metadata.get("tokenizer.ggml.model"), str(metadata.get("tokenizer.ggml.pre"))
+    return kind in ("llama", "gemma4") or (name in CUTS and CUTS[name].adds_bos)
+
+
+def _without_state(inner: "tokenizers.Tokenizer") -> None:
+    # How long a batch once was is saved beside the words; none of it is the tokenizer's meaning.
+    inner.no_truncation()
+    inner.no_padding()
+    if getattr(inner.model, "dropout", None):
+        inner.model.dropout = None  # merges left out at random: of its training
+
+
+def _first_added(inner: "tokenizers.Tokenizer") -> int | None:
+    """The one special token that is put before every text, where it is one."""
+    plain = inner.encode("a", add_special_tokens=False).ids
+    whole = inner.encode("a", add_special_tokens=True).ids
+    if whole != plain and whole[1 : 1 + len(plain)] == plain:
+        return int(whole[0])
+    return None
 
 
 def _named_id(inner: "tokenizers.Tokenizer", piece: Any) -> int | None:

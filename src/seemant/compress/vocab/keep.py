@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from seemant.compress.vocab.merges import rank_of, with_pieces
 from seemant.core.errors import BadFile, InputError
 from seemant.models.prompts import template_of_metadata
-from seemant.models.tokenizer import CONTROL, UNKNOWN, USER_DEFINED, Tokenizer
+from seemant.models.special_tokens import CONTROL, UNKNOWN, USER_DEFINED
+from seemant.models.tokenizer import Tokenizer
 
 BYTE = 6  # llama.cpp's token type of a single byte
 _RESERVED = re.compile(r"<?\|?(?:unused|reserved|dummy)[\w ]*\d+\|?>?", re.IGNORECASE)

@@ -70,7 +70,7 @@ class LlamaCpp:
         self._turn = 0  # counts evaluations: a suspended generator must not go on after another
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
-        """Return the text's token ids; see `Backend`."""
+        """Return the text's token ids; see `Backend`. A text that spells BOS out gets no second."""
         self._check_open()
         data = text.encode()
         buffer = (c_int32 * (len(data) + 8))()
@@ -79,7 +79,9 @@ class LlamaCpp:
         )
         if n < 0:
             raise InputError("the text cannot be tokenised", where=repr(text[:60]))
-        return list(buffer[:n])
+        ids = list(buffer[:n])
+        bos = self._lib.llama_vocab_bos(self._vocab)
+        return ids[1:] if special and ids[:2] == [bos, bos] else ids
 
     def generate(self, prompt: str, sampling: Sampling, stop: Sequence[str] = ()) -> Generation:
         """Return the answer to a prompt; see `Backend`."""

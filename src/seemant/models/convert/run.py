@@ -35,7 +35,7 @@ def run(config: ConvertConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="convert",
-    version=1,
+    version=2,
     config=ConvertConfig,
     run=run,
     roles={"model": "model"},

@@ -17,8 +17,9 @@ from typing import Any
 
 from seemant.core.errors import BadConfig, BadRecord
 from seemant.formats.gguf_meta import MetaValue
-from seemant.models.pretokenize import pretokenizer_of
-from seemant.models.tokenizer import CONTROL, Tokenizer, tokenizer_of_metadata
+from seemant.models.cuts import cut_of
+from seemant.models.special_tokens import CONTROL
+from seemant.models.tokenizer import Tokenizer, tokenizer_of_metadata
 
 BEGIN, END = "<|begin|>", "<|end|>"  # around every document; llama.cpp stops at END
 N_SPECIAL = 2
@@ -52,7 +53,7 @@ def bpe_metadata(texts: Iterable[str], size: int) -> dict[str, Any]:
             fix=f"use {N_BYTES + N_SPECIAL + 1} or more, or --vocabulary byte",
         )
     inner = Inner(models.BPE())
-    inner.pre_tokenizer = pretokenizer_of(CUT).build()
+    inner.pre_tokenizer = cut_of(CUT).build()
     trainer = trainers.BpeTrainer(
         vocab_size=size - N_SPECIAL,
         initial_alphabet=sorted(ByteLevel.alphabet()),
