@@ -1,9 +1,8 @@
 """The study file: parameters and nodes, read from YAML with `--set` laid over it."""
 
-import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +12,17 @@ from pydantic import Field, PositiveInt, ValidationError
 from seemant.core.config import Config, Key, load_yaml, validate
 from seemant.core.errors import BadConfig, BadFile, nearest
 from seemant.study.inputs import check_roles
+from seemant.study.languages import (
+    chosen_languages,
+    laid_in,
+    listed,
+    narrowed_params,
+    without,
+)
+from seemant.study.parameters import Scalar, fill, filled
 from seemant.study.stages import stage_named
 
-Scalar = str | int | float | bool | None
 NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")]  # a folder's name too
-_REFERENCE = re.compile(r"\$\{([a-z_][a-z0-9_]*)\}")
 
 
 class Expect(Config):
@@ -50,7 +55,8 @@ class StudySpec(Config):
     expected_on: str = ""
     """The machine on which the expected costs were measured."""
     params: dict[str, Scalar] = Field(default_factory=dict)
-    """What `--set NAME=VALUE` may change; a node uses it as ${NAME}."""
+    """What `--set NAME=VALUE` may change; a node uses it as ${NAME}, of a list ${NAME.0} too.
+    `languages` is laid into every node that has such a setting, `suite` (questions) into probes."""
     nodes: dict[NodeName, NodeSpec]
 
 
@@ -77,6 +83,12 @@ class Study:
     expected_on: str
     params: dict[str, Scalar]
     nodes: dict[str, Node]
+    source: str = ""
+    """The preset's name or the file's path, as it was asked for."""
+    sets: tuple[str, ...] = ()
+    """What `--set` laid over it."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Nodes that the study's languages leave without work, with the reason."""
 
 
 def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
@@ -92,14 +104,31 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
     value, lines = load_yaml(path)
     spec = validate(StudySpec, value, where=str(path), lines=lines)
     params, settings = _split_sets(spec, sets)
-    nodes = {}
-    for name, node in spec.nodes.items():
+    languages = chosen_languages(params)
+    if languages:
+        params = narrowed_params({**params, "languages": list(languages)}, languages)
+    nodes, left_out = {}, dict[str, str]()
+    given = {
+        name: {role: fill(text, params) for role, text in _all_others(spec, name).items()}
+        for name in spec.nodes
+    }
+    for name in _in_order(given):
+        node = spec.nodes[name]
         at: Key = ("nodes", name)
         stage = _at_line(str(path), lines, (*at, "stage"), lambda n=node: stage_named(n.stage))
-        given = {role: _fill(text, params) for role, text in _all_others(spec, name).items()}
-        inputs = {role: str(text) for role, text in given.items() if text is not None}
+        inputs = {role: str(text) for role, text in given[name].items() if text is not None}
+        if "suite" in stage.roles and params.get("suite"):
+            inputs.setdefault("suite", str(params["suite"]))
         _at_line(str(path), lines, (*at, "inputs"), lambda s=stage, i=inputs: check_roles(s, i))
-        config = {key: _fill(item, params) for key, item in node.config.items()}
+        config = {key: filled(item, params) for key, item in node.config.items()}
+        laid = laid_in(config, stage.config, languages) if languages else config
+        there = without(inputs, left_out)
+        if laid is None or isinstance(there, str):
+            left_out[name] = (
+                f"it needs {there}" if isinstance(there, str) else "none of its languages is asked"
+            )
+            continue
+        config, inputs = laid, there
         if inputs.get("teacher", "").startswith("openai:"):  # a server is a setting, not a file
             config["teacher"] = inputs.pop("teacher")
         if "seed" in stage.config.model_fields:
@@ -108,10 +137,29 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
             if key not in stage.config.model_fields:
                 hint = nearest(key, stage.config.model_fields)
                 raise BadConfig(f"unknown key '{name}.{key}'", where="--set", fix=hint)
-            config[key] = item
+            config[key] = listed(f"{name}.{key}", item) if key in ("languages", "lang") else item
         typed = validate(stage.config, config, where=str(path), lines=lines, at=(*at, "config"))
         nodes[name] = Node(name, node.stage, typed, inputs, node.slots, node.exclusive, node.expect)
-    return Study(spec.study, spec.title, spec.seed, spec.expected_on, params, nodes)
+    return Study(
+        name=spec.study,
+        title=str(fill(spec.title, params)),
+        seed=spec.seed,
+        expected_on=spec.expected_on,
+        params=params,
+        nodes={name: nodes[name] for name in spec.nodes if name in nodes},
+        source=name_or_path,
+        sets=tuple(sets),
+        left_out=left_out,
+    )
+
+
+def _in_order(inputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the nodes so that each stands behind what it names; a circle stays at the end."""
+    done: list[str] = []
+    while waiting := [name for name in inputs if name not in done]:
+        ready = [name for name in waiting if not any(o in waiting for o in inputs[name].values())]
+        done += ready or waiting
+    return done
 
 
 def find_study(name_or_path: str) -> Path:
@@ -170,19 +218,6 @@ def _all_others(spec: StudySpec, name: str) -> dict[str, str | None]:
         else:
             inputs[role] = text
     return inputs
-
-
-def _fill(value: Any, params: dict[str, Scalar]) -> Any:
-    """Lay parameters into `${name}`; a value that is nothing else keeps the parameter's type."""
-    if not isinstance(value, str):
-        return value
-    whole = _REFERENCE.fullmatch(value)
-    for name in _REFERENCE.findall(value):
-        if name not in params:
-            raise BadConfig(f"unknown parameter ${{{name}}}", fix=nearest(name, params))
-    if whole:
-        return params[whole[1]]
-    return _REFERENCE.sub(lambda match: str(params[match[1]]), value)
 
 
 def _at_line(path: str, lines: dict[Key, int], key: Key, act: Any) -> Any:
