@@ -49,6 +49,8 @@ def lines_below(done: Done, inputs: Inputs) -> Iterator[str]:
 
 def notes(done: Done, inputs: Inputs) -> Iterator[str]:
     """Yield what a user should know although nothing failed."""
+    if done.manifest.stage == "corpus":
+        yield from read_json(done.path / "stats.json")["notes"]
     rejected = done.path / REJECTED
     # A corpus counts its own: its file lists the first thousand only.
     if done.manifest.stage != "corpus" and rejected.is_file():

@@ -13,6 +13,7 @@ from seemant.core.jsonl import read_json
 from seemant.core.manifest import load_manifest
 from seemant.core.measurement import Measurement
 from seemant.study.folder import STATE_NAME
+from seemant.study.lacks import refuse
 from seemant.study.plan import plan as make_plan
 from seemant.study.resume import finished
 from seemant.study.run import run_study
@@ -44,6 +45,7 @@ def plan(study: str, *, set_: Sets = None, store: Path = STORE, json: bool = Fal
     planned = make_plan(load_study(study, set_ or []), store)
     if json:
         print(jsonlib.dumps(dataclasses.asdict(planned), indent=2))
+        refuse(planned.lacks)
         return
     print(f"{'node':28} {'stage':11} {'state':7} {'s':>6} {'MB ram':>7} {'MB disk':>8}  needs")
     for row in planned.rows:
@@ -53,12 +55,15 @@ def plan(study: str, *, set_: Sets = None, store: Path = STORE, json: bool = Fal
             f" and {len(row.needs) - 3} more" * (len(row.needs) > 3)
         )
         print(f"{row.node:28} {row.stage:11} {state:7} {figures}  {shown}")
+    for name, why in planned.left_out.items():
+        print(f"left out: {name} ({why})")
     for model, size in planned.downloads.items():
-        print(f"download: {model} {size / 1e6:.0f} MB")
+        print(f"download: {model} {size / 1e6:.0f} MB (seemant models fetch {model})")
     print(
         f"to do: about {planned.wall_s / 60:.1f} min, {planned.memory_mb} MB memory, "
         f"{planned.disk_mb} MB disk (predicted from: {planned.expected_on or 'no machine named'})"
     )
+    refuse(planned.lacks)
 
 
 @app.command

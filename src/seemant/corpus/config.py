@@ -23,6 +23,9 @@ class CorpusConfig(Config):
     """Longer paragraphs are cut."""
     text_field: str = "text"
     """Where the text stands in a JSON line."""
+    keep_others: bool = False
+    """Take lines in another language of a script that is carried (Marathi as Hindi, Hindi in Latin
+    letters as English), which are set aside else."""
     statistics: Literal["brief", "full"] = "brief"
     """full adds words, script and news-likeness, on up to 500 paragraphs a language."""
     subject: str = "corpus"

@@ -14,7 +14,7 @@ from seemant.core.measurement import Measurement
 from seemant.core.records import Lang, Paragraph
 from seemant.core.seeds import derive_seed
 from seemant.corpus.config import CorpusConfig
-from seemant.corpus.rules import TOO_SHORT, Line, Rules, SetAside, cut_at
+from seemant.corpus.rules import TOO_SHORT, Line, Rules, SetAside, cut_at, others_in
 from seemant.corpus.sampling import Sample, sample_lines
 from seemant.corpus.shipped import SHIPPED_SOURCE, shipped
 
@@ -61,6 +61,7 @@ def from_files(config: CorpusConfig, files: Sequence[tuple[Path, str]]) -> Gathe
             min_characters=config.min_characters,
             max_characters=config.max_characters,
             text_field=config.text_field,
+            keep_others=config.keep_others,
         )
         seed = derive_seed(config.seed, "corpus", name)
         try:
@@ -75,7 +76,18 @@ def from_files(config: CorpusConfig, files: Sequence[tuple[Path, str]]) -> Gathe
         gathered.notes.extend(sample.notes)
         if sample.estimate:
             gathered.estimates.append(_estimate(config.subject, languages, sample))
+    gathered.notes.extend(shares(gathered))
     return gathered
+
+
+def shares(gathered: Gathered) -> list[str]:
+    """Return a sentence on what was set aside as text of languages that were not asked for."""
+    told = others_in(gathered.aside)
+    if not told:
+        return []
+    n = len(gathered.paragraphs) + len(gathered.aside)
+    counted = ", ".join(f"{name} {count}" for name, count in told.most_common())
+    return [f"Of {n} lines that were met these are in other languages, set aside: {counted}."]
 
 
 def from_shipped(config: CorpusConfig) -> Gathered:

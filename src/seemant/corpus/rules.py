@@ -2,15 +2,21 @@
 
 import json
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from seemant.core.errors import nearest
 from seemant.core.records import LANGUAGES, Lang, Record, nfc
-from seemant.corpus.scripts import detect_lang
+from seemant.corpus.scripts import LANGUAGE_NAMES, detect_lang
 from seemant.corpus.sources import Source
+from seemant.corpus.told import other_language
 
 NOT_UTF8 = "not UTF-8"
 NOT_ASKED = "no asked language"
+OTHER_LANGUAGE = "another language"
+_BY_SCRIPT = "by script it is "
+_NAMES: dict[str, str] = dict(LANGUAGE_NAMES.items())
 TOO_SHORT = "too short"
 
 
@@ -22,6 +28,7 @@ class Rules:
         because another sample draws them; a line in any further one is set aside.
     min_characters, max_characters: shorter texts are set aside, longer ones cut.
     text_field: where the text stands in a JSON line.
+    keep_others: take a line whose function words tell another language of the same script.
     """
 
     languages: tuple[Lang, ...] = LANGUAGES
@@ -29,6 +36,7 @@ class Rules:
     min_characters: int = 1
     max_characters: int = 5000
     text_field: str = "text"
+    keep_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,20 @@ def judge(source: Source, offset: int, raw: bytes, rules: Rules) -> Line | SetAs
     if lang is None or lang not in rules.languages:
         if lang in rules.others:
             return None
-        return aside(NOT_ASKED, f"by script it is {lang or 'in none that is known'}")
+        return aside(NOT_ASKED, f"{_BY_SCRIPT}{other_language(text) or lang or 'none known'}")
+    if not rules.keep_others and (told := other_language(text)):
+        return aside(OTHER_LANGUAGE, told)
     return Line(source, offset, text, lang, cut=len(text) < was)
+
+
+def others_in(aside: Iterable[SetAside]) -> Counter[str]:
+    """Return how many lines were set aside for their language, by what each was told to be."""
+    told = (
+        each.detail.removeprefix(_BY_SCRIPT)
+        for each in aside
+        if each.reason in (NOT_ASKED, OTHER_LANGUAGE)
+    )
+    return Counter(_NAMES.get(name, name) for name in told)
 
 
 def cut_at(text: str, n_characters: int) -> str:

@@ -99,7 +99,7 @@ def _measurements(subject: str, gathered: Gathered, languages: Statistics) -> li
 
 STAGE = Stage(
     name="corpus",
-    version=1,
+    version=2,
     config=CorpusConfig,
     run=run,
     roles={"files/*": "text", "tokenizers/*": "model"},

@@ -13,8 +13,10 @@ from seemant.core.errors import BadFile, BadRecord
 from seemant.core.seeds import derive_seed
 from seemant.corpus.blocks import BLOCK_BYTES, Draw, draw_lines
 from seemant.corpus.reservoir import reservoir
-from seemant.corpus.rules import Line, Rules, SetAside, judge
+from seemant.corpus.rules import Line, Rules, SetAside, judge, others_in
+from seemant.corpus.scripts import LANGUAGE_NAMES
 from seemant.corpus.sources import Source, open_source
+from seemant.corpus.told import SAME_SCRIPT
 
 SCAN_BELOW_BYTES = 1 << 25  # smaller corpora are read whole: it takes no longer than the pilot
 
@@ -113,9 +115,29 @@ def _nothing(
     first = (
         next((line for line in aside if line.reason == counted[0][0]), None) if counted else None
     )
+    told = others_in(aside).most_common(3)
+    if told and sum(n for _, n in told) > len(aside) / 2:
+        return BadRecord(_in_others(told, n_seen, rules), where=where, fix=_other_fix(told[0][0]))
     return BadRecord(
         f"none of {n_seen} lines qualifies for {asked}" + (f": {reasons}" if reasons else ""),
         where=f"{first.file}, byte {first.offset}" if first else where,
         fix=(first.detail if first and first.detail else None)
         or "ask for the language that the files are in, or lower the minimum length",
     )
+
+
+def _in_others(told: Sequence[tuple[str, int]], n_seen: int, rules: Rules) -> str:
+    asked = " or ".join(LANGUAGE_NAMES[lang] for lang in rules.languages)
+    counted = ", ".join(f"{name} ({n})" for name, n in told)
+    return f"none of {n_seen} lines is in {asked}; by their script and words they are in {counted}"
+
+
+def _other_fix(name: str) -> str:
+    codes = {language: lang for lang, language in LANGUAGE_NAMES.items()}
+    if name in codes:
+        return f"ask for it: --languages {codes[name]}; in a study --set languages=[{codes[name]}]"
+    carried = ", ".join(LANGUAGE_NAMES.values())
+    fix = f"prompts, questions and checks exist for {carried}: give text in one of them"
+    if name in SAME_SCRIPT:
+        fix += f"; to take these lines as {SAME_SCRIPT[name]} all the same, --keep-others"
+    return fix

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import regex
 
 SCRIPT_NAMES: dict[Lang, str] = {"hi": "Devanagari", "kn": "Kannada", "en": "Latin"}
+LANGUAGE_NAMES: dict[Lang, str] = {"hi": "Hindi", "kn": "Kannada", "en": "English"}
 
 # Unicode 16 blocks. Only letters and combining marks in them count: digits, dandas and other
 # punctuation are shared between languages and say nothing.

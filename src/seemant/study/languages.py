@@ -1,4 +1,4 @@
-"""The languages of a study: its parameter `languages`, laid into every node that has such a setting.
+"""The languages of a study: its parameter `languages`, laid into every node that has the setting.
 
 A node's own list is narrowed to them. A node that is left with none is left out, and so is what
 cannot be made without it.
@@ -34,10 +34,14 @@ def listed(name: str, value: Any) -> tuple[Lang, ...]:
         BadConfig: it is empty, or names a language that is not carried.
     """
     words = value.replace(",", " ").split() if isinstance(value, str) else value
-    known = {lang: lang for lang in LANGUAGES} | {language(lang).lower(): lang for lang in LANGUAGES}
+    known = {lang: lang for lang in LANGUAGES} | {
+        language(lang).lower(): lang for lang in LANGUAGES
+    }
     where = f"--set {name}"
     if not isinstance(words, list | tuple) or not words:
-        raise BadConfig(f"no language in {value!r}", where=where, fix=f"--set {name}=[hi]")
+        raise BadConfig(
+            f"no language in {value!r}", where=where, fix=f"--set {name}=hi (or several: hi,kn)"
+        )
     for word in words:
         if str(word).lower() not in known:
             raise BadConfig(
@@ -51,21 +55,13 @@ def listed(name: str, value: Any) -> tuple[Lang, ...]:
 def narrowed_params(params: Mapping[str, Any], languages: tuple[Lang, ...]) -> dict[str, Any]:
     """Return the parameters, where each list of languages keeps those of the study.
 
-    Raises:
-        BadConfig: a list has none of them left.
+    A list that would lose all its languages takes the study's instead: who asks for English alone
+    wants English taught.
     """
     found = dict(params)
     for name, value in params.items():
-        if not isinstance(value, list | tuple) or not value or not set(value) <= set(LANGUAGES):
-            continue
-        kept = [lang for lang in value if lang in languages]
-        if not kept:
-            raise BadConfig(
-                f"none of {name}={_written(value)} is among languages={_written(languages)}",
-                where=f"--set {name}",
-                fix=f"--set {name}={_written(languages)}",
-            )
-        found[name] = kept
+        if isinstance(value, list | tuple) and value and set(value) <= set(LANGUAGES):
+            found[name] = [lang for lang in value if lang in languages] or list(languages)
     return found
 
 
@@ -112,7 +108,3 @@ def in_words(value: Any) -> str:
         return str(value)
     words = [language(str(each)) for each in value]
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def _written(languages: Any) -> str:
-    return f"[{','.join(languages)}]"

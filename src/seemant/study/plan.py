@@ -10,6 +10,7 @@ from seemant.core.manifest import load_manifest
 from seemant.core.refs import SCHEMES
 from seemant.models.carriers import pending_downloads
 from seemant.study.graph import needs, order, urgency
+from seemant.study.lacks import Lack, lacks
 from seemant.study.resume import finished
 from seemant.study.spec import Study
 
@@ -39,6 +40,8 @@ class Plan:
     disk_mb: int
     downloads: dict[str, int]
     expected_on: str
+    lacks: list[Lack]
+    left_out: dict[str, str]
 
 
 def plan(study: Study, store: Path) -> Plan:
@@ -67,13 +70,16 @@ def plan(study: Study, store: Path) -> Plan:
             )
         )
     waiting = [row for row in rows if not row.done]
+    downloads = _downloads(study)
     return Plan(
         rows=rows,
         wall_s=round(_wall(waiting, urgency(study), cores()), 1),
         memory_mb=sum(sorted((row.memory_mb for row in waiting), reverse=True)[: cores()]),
         disk_mb=sum(row.disk_mb for row in waiting),
-        downloads=_downloads(study),
+        downloads=downloads,
         expected_on=study.expected_on,
+        lacks=lacks(study, pending=downloads) if waiting else [],
+        left_out=study.left_out,
     )
 
 

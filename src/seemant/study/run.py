@@ -16,8 +16,9 @@ from seemant.core.manifest import is_whole
 from seemant.core.process import child_environment
 from seemant.study.folder import link_node, publish_report, study_folder, write_state
 from seemant.study.graph import needs, order, urgency
+from seemant.study.lacks import lacks, refuse
 from seemant.study.node import Job
-from seemant.study.resume import artefact_folder, node_inputs
+from seemant.study.resume import artefact_folder, finished, node_inputs
 from seemant.study.spec import Study
 
 Say = Callable[[str], None]
@@ -53,12 +54,15 @@ def run_study(
     Killed or interrupted at any moment, the same call goes on. `force` names nodes to run anew.
 
     Raises:
+        InputError: the study lacks something (`lacks`): nothing was run.
         InputError, WorldError: a node failed; its own words, and where its log is.
         Locked: another process runs this study.
     """
     for name in force:
         if name not in study.nodes:
             raise InputError(f"no node {name!r} to force", fix=f"one of: {', '.join(study.nodes)}")
+    if len(finished(study, store)) < len(study.nodes):
+        refuse(lacks(study))
     folder = study_folder(store, study)
     with folder_lock(folder):
         return _run(study, store, folder, say, set(force), slots or cores())

@@ -119,7 +119,11 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
         inputs = {role: str(text) for role, text in given[name].items() if text is not None}
         if "suite" in stage.roles and params.get("suite"):
             inputs.setdefault("suite", str(params["suite"]))
-        _at_line(str(path), lines, (*at, "inputs"), lambda s=stage, i=inputs: check_roles(s, i))
+        empty = [text for text in node.inputs.values() if text and fill(text, params) is None]
+        hint = f"give a value to {' and '.join(empty)}: --set NAME=VALUE" if empty else None
+        _at_line(
+            str(path), lines, (*at, "inputs"), lambda s=stage, i=inputs: check_roles(s, i), hint
+        )
         config = {key: filled(item, params) for key, item in node.config.items()}
         laid = laid_in(config, stage.config, languages) if languages else config
         there = without(inputs, left_out)
@@ -220,7 +224,7 @@ def _all_others(spec: StudySpec, name: str) -> dict[str, str | None]:
     return inputs
 
 
-def _at_line(path: str, lines: dict[Key, int], key: Key, act: Any) -> Any:
+def _at_line(path: str, lines: dict[Key, int], key: Key, act: Any, hint: str | None = None) -> Any:
     """Run `act`; where it finds the file wrong, say on which line."""
     try:
         return act()
@@ -228,4 +232,4 @@ def _at_line(path: str, lines: dict[Key, int], key: Key, act: Any) -> Any:
         what = error.what if isinstance(error, BadConfig) else str(error)
         fix = error.fix if isinstance(error, BadConfig) else None
         place = f"{path}:{lines.get(key, lines.get(key[:-1], 1))}"
-        raise BadConfig(what, where=place, fix=fix) from error
+        raise BadConfig(what, where=place, fix=fix or hint) from error
