@@ -51,7 +51,7 @@ def test_a_user_brings_a_suite_and_bad_lines_are_set_aside(tmp_path: Path) -> No
     assert rejected.read_text(encoding="utf-8").count("\n") == 1
 
 
-@pytest.mark.parametrize("ids", [("one.hi", "one.hi"), ("one.kn",), ("one",)])
+@pytest.mark.parametrize("ids", [("one.hi", "one.hi"), ("one.kn",), ("one", "one")])
 def test_a_bad_id_is_refused(tmp_path: Path, ids: tuple[str, ...]) -> None:
     own = tmp_path / "own.jsonl"
     own.write_text("\n".join(LINE % each for each in ids), encoding="utf-8")

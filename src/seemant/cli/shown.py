@@ -6,6 +6,7 @@ Everything is in the artefact's files; here is chosen what a reader must see at 
 from collections.abc import Iterator
 from typing import Any
 
+from seemant.cli.answers import answers
 from seemant.core.jsonl import read_json
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Done, Inputs
@@ -25,6 +26,8 @@ def table_rows(done: Done) -> list[Measurement]:
     alone, and the ratios are printed.
     """
     every = done.manifest.measurements
+    if done.manifest.stage == "probe":  # of the diagnoses those that were made
+        return [m for m in every if m.value or not m.metric.startswith("diagnosis_")]
     if done.manifest.stage != "attribution" or len(every) <= MOST_ROWS:
         return every
     whole = [m for m in every if m.conditions.get("how") == "all"]
@@ -36,9 +39,11 @@ def table_rows(done: Done) -> list[Measurement]:
 def lines_below(done: Done, inputs: Inputs) -> Iterator[str]:
     """Yield what stands below the table: rows left out, a reading in words, the reference."""
     left_out = len(done.manifest.measurements) - len(table_rows(done))
-    if left_out:
+    if left_out and done.manifest.stage == "attribution":
         yield f"the {WORST} worst that were compressed alone; {left_out} more: {done.path / DAMAGE}"
     stage = done.manifest.stage
+    if stage == "probe":
+        yield from answers(done.path)
     if stage == "attribution":
         yield from (f"- {each['text']}" for each in read_json(done.path / READING)["sentences"])
     if stage in ("compress", "qat"):

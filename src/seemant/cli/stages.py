@@ -44,12 +44,15 @@ def probe(
     *,
     adapter: str | None = None,
     before: str | None = None,
+    suite: str | None = None,
     config: Annotated[ProbeConfig, Flat] = ProbeConfig(),
     run: Options = DEFAULT,
 ) -> None:
     """Ask a model the probe families and score what it answers and what it knows.
 
     Example: seemant probe embedded:gemma-3-270m --languages hi kn
+
+    Example: seemant probe embedded:gemma-3-270m --suite my-questions.csv
 
     Parameters
     ----------
@@ -59,8 +62,10 @@ def probe(
         A train artefact's folder: probe the tuned student.
     before
         The probe artefact of the same model before tuning; without it nothing is diagnosed.
+    suite
+        Your own questions: a CSV with the columns question,answer, or JSON Lines (docs/probe.md).
     """
-    given = {"model": model, "adapter": adapter, "before": before}
+    given = {"model": model, "adapter": adapter, "before": before, "suite": suite}
     run_stage("probe", config, given, run)
 
 

@@ -49,6 +49,12 @@ def run(config: ProbeConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         inputs["suite"].path if "suite" in inputs else None, rejected=out / "rejected.jsonl"
     )
     probes = choose(suite, config.languages, config.families)
+    if suite and not probes:
+        there = ", ".join(dict.fromkeys(probe.lang for probe in suite))
+        raise BadConfig(
+            f"no question in {', '.join(config.languages)}: the suite's are in {there}",
+            fix=f"--languages {there.replace(',', '')}",
+        )
     if not probes or not (config.generate or config.likelihood or config.study_preset):
         raise BadConfig(
             "nothing to ask", fix="name a language of the suite, and turn generate or likelihood on"

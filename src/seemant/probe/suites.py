@@ -7,20 +7,21 @@ from pathlib import Path
 from seemant.core.errors import BadRecord
 from seemant.core.jsonl import read_records
 from seemant.core.records import Lang, Probe
+from seemant.probe.own_suite import read_own
 
 # The original study's three queries, and one technical term, in three languages: a dozen.
 STUDY_FAMILIES = ("who-are-you", "capital-india", "karnataka-cm", "tech-ram")
 
 
 def load_suite(path: Path | None = None, *, rejected: Path | None = None) -> list[Probe]:
-    """Return the probes of a .jsonl file, or the shipped ones; bad lines go to `rejected`.
+    """Return the probes of a file (`own_suite`), or the shipped ones; bad lines go to `rejected`.
 
     Raises:
         BadFile: the file is missing or binary.
         BadRecord: no valid line is left, an id stands twice, or an id does not end in its language.
     """
     if path is not None:
-        return _checked(read_records(path, Probe, rejected=rejected), str(path))
+        return _checked(read_own(path, rejected=rejected), str(path))
     with as_file(files("seemant.probe") / "data" / "families.jsonl") as shipped:
         return _checked(read_records(shipped, Probe), "the shipped families")
 
