@@ -10,8 +10,10 @@ import torch
 
 from seemant.core.errors import BadConfig, BadFile
 from seemant.formats.gguf_read import open_gguf
+from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.models.adapters import check_base, merged, read_adapter, write_gguf_lora
 from seemant.models.load import load_torch
+from seemant.models.weights_identity import weights_sha256
 from tests.models.tiny import FAMILIES, logits, tiny_ids, tiny_model, write_tiny_gguf
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -197,6 +199,25 @@ def test_an_adapter_fits_the_base_that_it_was_trained_on_and_its_variants(tmp_pa
         check_base(adapter, plain / "model.gguf", "bb")
         with pytest.raises(BadFile, match="trained on embedded:x"):
             check_base(adapter, tmp_path / "base.gguf", "bb")
+
+
+def test_an_adapter_fits_the_same_weights_in_another_file(tmp_path: Path) -> None:
+    def file(name: str, value: float, title: str) -> Path:
+        weight = np.full((4, 32), value, np.float32)
+        tensors = {"blk.0.attn_q.weight": TensorData("F32", weight.shape, weight)}
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        write_gguf(path, {"general.architecture": "llama", "general.name": title}, tensors)
+        return path
+
+    base = file("a/model.gguf", 1.0, "made of a folder")
+    student = {"base": "path:a", "base_sha256": "aa", "base_weights_sha256": weights_sha256(base)}
+    trained = _facts(tmp_path / "t", student=student)
+    again = file("b/model.gguf", 1.0, "made again, with a licence")
+    check_base(trained, again, "bb")
+    check_base(trained, again.parent, "bb")
+    with pytest.raises(BadFile, match="trained on path:a"):
+        check_base(trained, file("c/model.gguf", 2.0, "other weights"), "bb")
 
 
 def test_a_variant_that_holds_an_adapter_takes_no_second_one(tmp_path: Path) -> None:

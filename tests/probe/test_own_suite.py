@@ -46,9 +46,7 @@ def table(mark: str = ",", head: str = "question,answer", end: str = "\n") -> st
         (json.dumps([{"prompt": q, "output": a} for q, a in QUESTIONS], indent=1), "own.json"),
     ],
 )
-def test_questions_come_in_under_any_name(
-    tmp_path: Path, text: str, name: str
-) -> None:
+def test_questions_come_in_under_any_name(tmp_path: Path, text: str, name: str) -> None:
     found = load_suite(own(tmp_path, text, name))
     assert [(p.question, p.accepted[0]) for p in found] == QUESTIONS
     assert [p.lang for p in found] == ["hi", "hi", "kn", "en"]

@@ -3,34 +3,27 @@
 import json as jsonlib
 import os
 import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from seemant.cli.options import DEFAULT, Options, run_with_inputs
-from seemant.core.errors import BadFile, InputError
+from seemant.cli.artefacts import artefacts_in, gather
+from seemant.cli.options import DEFAULT, Options, RunOptions, run_with_inputs
+from seemant.core.errors import BadFile
 from seemant.core.jsonl import read_json
-from seemant.core.manifest import MANIFEST_NAME, load_manifest
-from seemant.core.stage import Input, file_input
+from seemant.core.stage import Input, execute, file_input
 from seemant.frontier.config import FrontierConfig
 from seemant.frontier.recommend_config import RecommendConfig
 from seemant.study.folder import STATE_NAME
 from seemant.study.stages import stage_named
 
 Flat = Parameter(name="*")
-ROLES = {
-    "probe": "probe/",
-    "divergence": "divergence/",
-    "compress": "variant/",
-    "qat": "variant/",
-    "bench": "bench",
-}
 
 
 def frontier(
-    runs: Path,
-    *,
+    *runs: Path,
     config: Annotated[FrontierConfig, Flat] = FrontierConfig(),
     run: Options = DEFAULT,
 ) -> None:
@@ -38,17 +31,42 @@ def frontier(
 
     Example: seemant frontier runs/quick
 
+    Example: seemant frontier tour
+
     Parameters
     ----------
     runs
-        A study's folder.
+        A study's folder, a folder that holds artefacts, or artefacts' folders themselves.
     """
-    run_with_inputs(stage_named("frontier"), config, gather(runs), run)
+    done = run_with_inputs(stage_named("frontier"), config, gather(runs), run)
+    if done is not None and not run.json:
+        for line in standing(read_json(done.path / "frontier.json")):
+            print(line)
+
+
+def standing(found: dict[str, Any]) -> Iterator[str]:
+    """Yield who is on the frontier and who is beaten by whom, or why one cannot be deployed."""
+    axes = ", ".join(
+        _AXES.get(axis, axis.replace("quality:", "quality in ")) for axis in found["axes"]
+    )
+    yield f"compared by {axes}"
+    rows = sorted(found["candidates"], key=lambda row: not row["on_frontier"])
+    for row in rows:
+        size = f"{row['file_bytes'] / 1e6:.0f} MB" if row["file_bytes"] else "size unknown"
+        if row["on_frontier"]:
+            word = "on the frontier"
+        elif row.get("dominated_by"):
+            word = f"beaten by {', '.join(row['dominated_by'])}"
+        else:
+            word = "not comparable: " + "; ".join(row.get("warnings") or ["not measured"])
+        yield f"  {row['subject']} ({size}): {word}"
+
+
+_AXES = {"latency_ms": "latency", "peak_rss_bytes": "memory", "file_bytes": "size of the file"}
 
 
 def recommend(
-    runs: Path,
-    *,
+    *runs: Path,
     device: Annotated[list[str] | None, Parameter(negative="")] = None,
     config: Annotated[RecommendConfig, Flat] = RecommendConfig(),
     run: Options = DEFAULT,
@@ -60,21 +78,27 @@ def recommend(
     Parameters
     ----------
     runs
-        A study's folder, or a frontier artefact's.
+        A study's folder, a frontier artefact's, or folders of artefacts.
     device
         A device or a budget; may be given several times.
     """
     if device:
         config = config.model_copy(update={"devices": tuple(device)})
-    if config.nodes is None and (runs / STATE_NAME).is_file():
-        config = config.model_copy(update={"nodes": f"runs/{runs.resolve().name}/nodes"})
+    if not runs:
+        raise BadFile("no folder is named", fix="seemant recommend runs/quick")
+    if config.nodes is None and (runs[0] / STATE_NAME).is_file():
+        config = config.model_copy(update={"nodes": f"runs/{runs[0].resolve().name}/nodes"})
     quiet = type(run)(out=run.out, store=run.store, force=run.force, dry_run=run.dry_run)
-    inputs = {"frontier": _frontier_of(runs)}
+    inputs = {"frontier": _frontier_of(runs, run)}
+    if "lang" not in config.model_fields_set:
+        probed = read_json(inputs["frontier"].path / "frontier.json")["languages"]
+        asked = [lang for lang in config.lang if lang in probed] or probed
+        config = config.model_copy(update={"lang": tuple(asked)})
     done = run_with_inputs(stage_named("recommend"), config, inputs, quiet, show=False)
     if done is None:
         return
     found = read_json(done.path / "recommendation.json")
-    store = _store_of(runs)
+    store = _store_of(runs[0])
     for request in found["requests"]:
         request["serve_command"] = _from_here(request["serve_command"], store)
     if run.json:
@@ -84,43 +108,14 @@ def recommend(
         _print_request(request)
 
 
-def gather(runs: Path) -> dict[str, Input]:
-    """Return the inputs of a frontier from the nodes of a study's folder.
-
-    Raises:
-        BadFile: there is no finished study.
-    """
-    state_path = runs / STATE_NAME
-    if not state_path.is_file():
-        raise BadFile(
-            "no finished study here",
-            where=str(runs),
-            fix="seemant study run quick, then runs/quick",
-        )
-    inputs: dict[str, Input] = {}
-    for name, node in read_json(state_path)["nodes"].items():
-        role = ROLES.get(node["stage"])
-        if role is None:
-            continue
-        key = f"{role}{name}" if role.endswith("/") else role
-        inputs[key] = file_input(runs / node["artefact"], name)
-    if not inputs:
-        raise InputError("the study has no probe, variant or bench node", where=str(runs))
-    return inputs
-
-
-def _frontier_of(runs: Path) -> Input:
-    if (runs / MANIFEST_NAME).is_file() and load_manifest(runs).stage == "frontier":
-        return file_input(runs, str(runs))
-    state = read_json(runs / STATE_NAME) if (runs / STATE_NAME).is_file() else {"nodes": {}}
-    for name, node in state["nodes"].items():
-        if node["stage"] == "frontier":
-            return file_input(runs / node["artefact"], name)
-    raise BadFile(
-        "neither a study's folder with a frontier nor a frontier artefact",
-        where=str(runs),
-        fix="seemant study run quick, then name runs/quick",
-    )
+def _frontier_of(runs: Sequence[Path], run: RunOptions) -> Input:
+    """Return the frontier that the folders hold; of plain artefacts it is made here."""
+    if len(runs) == 1:
+        for name, stage, path in artefacts_in(runs[0]):
+            if stage == "frontier":
+                return file_input(path, name)
+    done = execute(stage_named("frontier"), FrontierConfig(), gather(runs), store=run.store)
+    return done.as_input("frontier")
 
 
 def _store_of(runs: Path) -> Path:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from seemant.cli.shown import lines_below, notes, table_rows
 from seemant.core.config import Config
+from seemant.core.heartbeat import heartbeat
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Done, Input, Stage, execute, identity
 from seemant.study.inputs import as_input, check_roles, role_kind
@@ -93,7 +94,8 @@ def _executed(
     where: dict[str, Any] = {"store": options.store, "out": options.out, "force": options.force}
     if stage.name == "train" and isinstance(config, TrainConfig) and under_launcher():
         return execute_ranks(stage, config, inputs, **where)
-    return execute(stage, config, inputs, **where)
+    with heartbeat(stage.name):
+        return execute(stage, config, inputs, **where)
 
 
 def print_measurements(measurements: Sequence[Measurement]) -> None:
@@ -112,9 +114,10 @@ def print_measurements(measurements: Sequence[Measurement]) -> None:
 
 
 def _row(m: Measurement) -> tuple[str, ...]:
+    scale, unit = (1e-6, "MB") if m.unit == "bytes" else (1.0, m.unit)
     interval = m.ci_method
     if m.ci_low is not None and m.ci_high is not None:
-        interval = f"[{m.ci_low:.4g}, {m.ci_high:.4g}] {m.ci_method}"
+        interval = f"[{m.ci_low * scale:.4g}, {m.ci_high * scale:.4g}] {m.ci_method}"
     shown = {
         key: value
         for key, value in m.conditions.items()
@@ -125,7 +128,7 @@ def _row(m: Measurement) -> tuple[str, ...]:
         m.subject,
         metric,
         m.lang or "",
-        f"{m.value:.4g} {m.unit}",
+        f"{m.value * scale:.4g} {unit}",
         interval,
         str(m.n),
         m.origin,

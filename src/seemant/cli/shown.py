@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from seemant.cli.answers import answers
+from seemant.cli.searched import searched
 from seemant.core.jsonl import read_json
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Done, Inputs
@@ -47,7 +48,9 @@ def lines_below(done: Done, inputs: Inputs) -> Iterator[str]:
     if stage == "attribution":
         yield from (f"- {each['text']}" for each in read_json(done.path / READING)["sentences"])
     if stage in ("compress", "qat"):
-        yield from _reference(variant_facts(done.path))
+        facts = variant_facts(done.path)
+        yield from searched(facts)
+        yield from _reference(facts)
     elif stage in COMPARING and "variant" in inputs and _other_base(inputs) is None:
         yield from _reference(variant_facts(inputs["variant"].path))
 

@@ -101,6 +101,9 @@ def export(
     artefact: str,
     *,
     adapter: str | None = None,
+    probe: list[str] | None = None,
+    divergence: list[str] | None = None,
+    bench: list[str] | None = None,
     config: Annotated[ExportConfig, Flat] = ExportConfig(),
     run: Options = DEFAULT,
 ) -> None:
@@ -108,17 +111,30 @@ def export(
 
     Example: seemant export runs/compress/0123456789ab --out my-model
 
+    Example: seemant export tour/q4 --probe tour/probed --divergence tour/divergence --out my-model
+
     Parameters
     ----------
     artefact
         A compress artefact's folder, or a model reference.
     adapter
         A train artefact's folder, shipped beside the model.
+    probe
+        Probe artefacts of this model: their figures stand in the card.
+    divergence
+        Divergence artefacts of this model, for the card.
+    bench
+        Bench artefacts of this model, for the card, with their machine.
     """
     folder = Path(artefact.removeprefix("run:").removeprefix("path:"))
     variant = (folder / VARIANT_NAME).is_file()
     given = {"variant": str(folder)} if variant else {"model": artefact}
-    run_stage("export", config, {**given, "adapter": adapter}, run)
+    evidence = {
+        f"{role}/{number}": text
+        for role, texts in (("probe", probe), ("divergence", divergence), ("bench", bench))
+        for number, text in enumerate(texts or [])
+    }
+    run_stage("export", config, {**given, "adapter": adapter, **evidence}, run)
 
 
 def bench(

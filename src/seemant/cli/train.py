@@ -63,7 +63,10 @@ def train(
     if plan:
         return None
     if not there:
-        print(f"{name} is not on this machine, so nothing is run: seemant models fetch {name}")
+        absent = f"{name} is not on this machine, so nothing is run"
+        if model or pairs:
+            raise BadFile(absent, fix=f"seemant models fetch {name}")
+        print(f"{absent}: seemant models fetch {name}")
         return None
     if pairs is None:
         if chosen:

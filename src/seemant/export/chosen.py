@@ -89,7 +89,7 @@ def _about(inputs: Inputs, subject: str) -> dict[str, Input]:
     """Return the evidence that speaks of the subject."""
     found = {}
     for role, given in inputs.items():
-        if not role.startswith(("probe/", "divergence/")):
+        if not role.startswith(("probe/", "divergence/", "bench/")):
             continue
         if not (given.path / MANIFEST_NAME).is_file():
             continue

@@ -1,26 +1,36 @@
-"""What was measured: the table of a card, from the manifests of probe and divergence artefacts."""
+"""What was measured: the table of a card, from manifests of probes, divergences and benches."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from seemant.core.manifest import load_manifest
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Inputs
 
-ROLES = ("probe/", "divergence/")
+ROLES = ("probe/", "divergence/", "bench/")
 
 
 def evidence(inputs: Inputs) -> list[Measurement]:
     """Return the measurements of all evidence among the inputs, by role, then in their order.
 
-    Times are left out: they belong to the machine that measured, and a card's text must not
-    change with the load of a machine.
+    Times are left out but for those of a bench that was named: they belong to the machine that
+    measured, and a card's text must not change with the load of a machine by itself.
     """
     roles = sorted(role for role in inputs if role.startswith(ROLES))
-    every = (m for role in roles for m in load_manifest(inputs[role].path).measurements)
-    return [m for m in every if not m.timed]
+    return [
+        m
+        for role in roles
+        for m in load_manifest(inputs[role].path).measurements
+        if not m.timed or role.startswith("bench/")
+    ]
 
 
-def table(measurements: Iterable[Measurement]) -> str:
+def machines(inputs: Inputs) -> list[str]:
+    """Return the machines on which the benches among the inputs were run, each once."""
+    found = [load_manifest(i.path).hardware for r, i in inputs.items() if r.startswith("bench/")]
+    return list(dict.fromkeys(str(each.get("cpu") or each) for each in found))
+
+
+def table(measurements: Iterable[Measurement], machines: Sequence[str] = ()) -> str:
     """Return a Markdown table: value, interval and its method, counts, origin; or a plain "none".
 
     Numbers of another origin than "measured" say so, with their source.
@@ -29,7 +39,8 @@ def table(measurements: Iterable[Measurement]) -> str:
     if not rows:
         return "No measurements were given to this export: its quality is not known here.\n"
     head = "| subject | metric | language | value | 95 % interval | n (clusters) | origin |"
-    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows]) + "\n"
+    where = [f"\nTimes and memory: {', '.join(machines)}."] if machines else []
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows, *where]) + "\n"
 
 
 def _row(m: Measurement) -> str:
@@ -46,7 +57,7 @@ def _row(m: Measurement) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
-_TELLING = ("level", "path", "against", "reference", "tensors", "preset")
+_TELLING = ("route", "level", "path", "against", "reference", "tensors", "preset")
 
 
 def _number(value: float) -> str:

@@ -37,7 +37,7 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     from seemant.export.card import CardFacts, card
     from seemant.export.chosen import chosen
     from seemant.export.commands import as_text, commands
-    from seemant.export.evidence import evidence, table
+    from seemant.export.evidence import evidence, machines, table
     from seemant.export.licence import known_model, licence_of
     from seemant.formats.gguf_read import open_gguf
 
@@ -88,7 +88,7 @@ def run(config: ExportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         adapter=adapter is not None,
         commands=lines,
         prompts=prompts,
-        evidence=table(evidence(inputs)),
+        evidence=table(evidence(inputs), machines(inputs)),
     )
     write_atomic(out / CARD_NAME, card(facts))
     write_atomic(out / SERVE_NAME, as_text(lines))
@@ -186,5 +186,6 @@ STAGE = Stage(
         "adapter/*": "adapter",
         "probe/*": "probe",
         "divergence/*": "divergence",
+        "bench/*": "bench",
     },
 )

@@ -7,7 +7,7 @@ from seemant.core.errors import BadFile
 from seemant.core.jsonl import write_json
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Inputs, Stage
-from seemant.frontier.candidates import Candidate, gather
+from seemant.frontier.candidates import Candidate, benches, gather
 from seemant.frontier.config import FrontierConfig
 from seemant.frontier.readings import CHOICE_ACCURACY, KLD, WEIGHTS
 
@@ -29,7 +29,7 @@ def run(config: FrontierConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         c.subject: {g: quality(c.subject, g, c.margins[g]) for g in languages if c.margins.get(g)}
         for c in candidates
     }
-    timed = "bench" in inputs
+    timed = bool(benches(inputs))
     stands = standings(candidates, languages, config, timed=timed)
     costs = ["latency_ms", "peak_rss_bytes"] if timed else []
     rows: list[dict[str, Any]] = []
@@ -84,5 +84,6 @@ STAGE = Stage(
         "divergence/*": "divergence",
         "variant/*": "variant",
         "bench": "bench?",
+        "bench/*": "bench",
     },
 )

@@ -20,6 +20,7 @@ from seemant.formats.gguf_read import GgufFile
 from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.models.hf_config import family_of_metadata
 from seemant.models.names import Array, permuted_heads, to_gguf, to_neighbours, values_to_gguf
+from seemant.models.weights_identity import weights_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -159,7 +160,8 @@ def check_base(adapter: Path, model: Path, sha256: str) -> None:
     """Refuse an adapter on a model that it was not trained on; unknown origin passes.
 
     adapter: a train artefact, or something in it. model: the model's file or artefact, `sha256`
-    its content. A variant counts as its base, unless it holds an adapter already.
+    its content. A variant counts as its base, unless it holds an adapter already. Another file
+    with the same weights is the base too: a folder's conversion, made again or under another name.
 
     Raises:
         BadConfig: the model is a variant with an adapter merged in. BadFile: another base.
@@ -173,12 +175,19 @@ def check_base(adapter: Path, model: Path, sha256: str) -> None:
         )
     student = _facts_beside(adapter, STUDENT_NAME) or _facts_beside(adapter.parent, STUDENT_NAME)
     trained_on = student.get("base_sha256")
-    if trained_on and trained_on not in (sha256, (variant.get("base") or {}).get("sha256")):
+    known = (sha256, (variant.get("base") or {}).get("sha256"))
+    if trained_on and trained_on not in known and not _same_weights(student, model):
         raise BadFile(
             f"this adapter was trained on {student.get('base')}, not on this model",
             where=f"{adapter} on {model}",
             fix=f"name {student.get('base')}, or the adapter of this model",
         )
+
+
+def _same_weights(student: Mapping[str, Any], model: Path) -> bool:
+    trained_on = student.get("base_weights_sha256")
+    file = model / "model.gguf" if model.is_dir() else model
+    return trained_on is not None and trained_on == weights_sha256(file)
 
 
 def _facts_beside(path: Path, name: str) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from seemant.study.spec import Study
 
 Say = Callable[[str], None]
 _LOOK_EVERY_S = 0.05
+_SILENCE_S = 25.0  # no half minute without a line
+_LOG_TAIL_BYTES = 2048
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class _Running:
     process: subprocess.Popen[str]
     log: IO[str]
     log_path: Path
+    log_from: int
     slots: int
     started: float
 
@@ -73,12 +76,17 @@ def _run(
 ) -> StudyDone:
     waiting, running = order(study), list[_Running]()
     ready, artefacts, urgent = dict[str, tuple[Job, Path]](), dict[str, Path](), urgency(study)
-    n_run = 0
+    n_run, last = 0, time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal last
+        last = time.monotonic()
+        say(text)
 
     def done(name: str, path: Path, how: str) -> None:
         artefacts[name] = path
         link_node(folder, name, path)
-        say(f"{name}: {how}")
+        tell(f"{name}: {how}")
 
     try:
         while waiting or ready or running:
@@ -99,12 +107,14 @@ def _run(
                 if sum(each.slots for each in running) + want <= slots:
                     del ready[name]
                     running.append(_start(name, job, artefact, folder, want))
-                    say(f"{name}: started ({len(artefacts)}/{len(study.nodes)} done)")
+                    tell(f"{name}: started ({len(artefacts)}/{len(study.nodes)} done)")
             for ended in [each for each in running if each.process.poll() is not None]:
                 running.remove(ended)
                 path = _finish(ended)
                 n_run += 1
                 done(ended.node, path, f"done in {time.monotonic() - ended.started:.0f} s")
+            if running and time.monotonic() - last >= _SILENCE_S:
+                tell("; ".join(_doing(each, study) for each in running))
             time.sleep(_LOOK_EVERY_S if running else 0.0)
     finally:
         for left in running:
@@ -134,6 +144,7 @@ def _ask(
 def _start(name: str, job: Job, artefact: Path, folder: Path, slots: int) -> _Running:
     log_path = folder / "logs" / f"{name}.log"
     log = log_path.open("a", encoding="utf-8")
+    log_from = log.tell()  # before it stand earlier runs
     process = subprocess.Popen(
         [sys.executable, "-m", "seemant.study.node"],
         stdin=subprocess.PIPE,
@@ -146,7 +157,18 @@ def _start(name: str, job: Job, artefact: Path, folder: Path, slots: int) -> _Ru
     assert process.stdin is not None
     process.stdin.write(job.model_dump_json())
     process.stdin.close()
-    return _Running(name, artefact, process, log, log_path, slots, time.monotonic())
+    return _Running(name, artefact, process, log, log_path, log_from, slots, time.monotonic())
+
+
+def _doing(job: _Running, study: Study) -> str:
+    """Return what a node is doing: for how long, of how long, and the last line of its log."""
+    seconds = time.monotonic() - job.started
+    expected = study.nodes[job.node].expect.seconds
+    of = f" of about {expected:.0f}" if expected else ""
+    log = job.log_path.read_bytes()[job.log_from :][-_LOG_TAIL_BYTES:]
+    said = log.decode("utf-8", "replace").split("\n")
+    lines = [line.strip() for line in said if line.strip()]
+    return f"{job.node}: at work, {seconds:.0f} s{of}" + (f" ({lines[-1][:120]})" if lines else "")
 
 
 def _finish(job: _Running) -> Path:

@@ -11,6 +11,8 @@ from seemant.core.stage import Inputs
 from seemant.formats.gguf_read import open_gguf
 from seemant.models.catalogue import MODEL_NAME
 from seemant.models.prompts import Template
+from seemant.models.resolve import weights_in
+from seemant.models.weights_identity import weights_sha256
 from seemant.train.config import TrainConfig
 from seemant.train.fit import Fitted
 from seemant.train.measure import Conditions, costs, heldout_loss, kl_to_base, train_loss
@@ -86,6 +88,7 @@ def save_results(run: Run) -> list[str]:
     else:
         _save_whole(run)
     more: dict[str, Any] = {
+        "base_weights_sha256": weights_sha256(weights_in(base.path)),
         "method": config.method,
         "base_kind": config.base,
         "embedding_kind": config.embedding,
