@@ -229,3 +229,94 @@ def test_a_variant_that_holds_an_adapter_takes_no_second_one(tmp_path: Path) -> 
 
 def test_an_adapter_of_unknown_origin_passes(tmp_path: Path) -> None:
     check_base(_facts(tmp_path / "foreign"), tmp_path / "base.gguf", "aa")
+
+
+@pytest.mark.parametrize("start", ["pissa", "olora"])
+def test_an_adapter_on_changed_base_weights_is_refused_by_its_settings_name(
+    start: str, tmp_path: Path
+) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    tuned = get_peft_model(
+        tiny_model("llama"), LoraConfig(r=4, target_modules=BLOCK, init_lora_weights=start)
+    )
+    tuned.save_pretrained(str(tmp_path))
+    with pytest.raises(BadFile, match="init_lora_weights"):
+        read_adapter(tmp_path)
+
+
+@pytest.mark.parametrize("start", [True, "gaussian", "orthogonal"])
+def test_starts_that_leave_the_base_alone_are_merged_as_peft_merges_them(
+    start: bool | str, tmp_path: Path
+) -> None:
+    model = tiny_model("llama")
+    path = write_tiny_gguf(tmp_path / "m.gguf", model, "llama")
+    tuned = _tuned(model, tmp_path / "adapter", init_lora_weights=start)
+    wanted = logits(tuned, tiny_ids())
+    got = logits(load_torch(path, adapter=tmp_path / "adapter").model, tiny_ids())
+    assert (got - wanted).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"alora_invocation_tokens": [1]}, "alora_invocation_tokens"),
+        ({"layer_replication": [[0, 1]]}, "layer_replication"),
+        ({"target_parameters": ["experts"]}, "target_parameters"),
+        ({"trainable_token_indices": [1]}, "trainable_token_indices"),
+        ({"lora_bias": True}, "lora_bias"),
+        ({"use_qalora": True}, "use_qalora"),
+        ({"init_lora_weights": "something_new"}, "something_new"),
+        ({"a_setting_of_tomorrow": {"x": 1}}, "a_setting_of_tomorrow"),
+        ({"r": 16}, "rank"),
+    ],
+)
+def test_settings_that_change_the_meaning_are_refused_by_name(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    _tuned(tiny_model("llama"), tmp_path / "adapter")
+    path = tmp_path / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BadFile, match=said):
+        read_adapter(tmp_path)
+
+
+def test_every_setting_of_todays_peft_is_read_refused_or_known_to_be_of_training(
+    tmp_path: Path,
+) -> None:
+    import dataclasses
+
+    from peft import LoraConfig
+
+    from seemant.models import adapter_settings as known
+
+    fields = {field.name for field in dataclasses.fields(LoraConfig)}
+    listed = known._READ | known._OF_TRAINING | set(known._REFUSED) | {"bias"}
+    # What nobody looked at yet is refused as soon as it is set.
+    assert fields - listed <= {
+        "arrow_config",
+        "ensure_weight_tying",
+        "kasa_config",
+        "megatron_config",
+        "monteclora_config",
+        "use_bdlora",
+        "velora_config",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [(torch.empty(0), "empty"), (torch.full((64, 4), float("nan")), "NaN")],
+)
+def test_tensors_without_values_are_one_sentence(
+    values: torch.Tensor, said: str, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    _tuned(tiny_model("llama"), tmp_path / "adapter")
+    path = tmp_path / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(path)
+    tensors[next(name for name in tensors if "lora_B" in name)] = values
+    save_file(tensors, path)
+    with pytest.raises(BadFile, match=said):
+        read_adapter(tmp_path)

@@ -84,6 +84,10 @@ def _subject(given: Input, adapter: Input | None) -> Subject | None:
         check_base(adapter.path, given.path, given.sha256)
         size += _adapter_bytes(adapter.path)
     file = open_gguf(model)
+    if "token_embd.weight" not in file.tensors:
+        raise BadFile(
+            "the file has no token_embd.weight", where=str(model), fix="name a whole model file"
+        )
     return Subject(
         name=name,
         model=model,
@@ -95,17 +99,24 @@ def _subject(given: Input, adapter: Input | None) -> Subject | None:
 
 
 def kv_bytes(metadata: dict[str, Any]) -> int:
-    """Return the bytes of half-precision keys and values that one token adds to the cache."""
+    """Return the bytes of half-precision keys and values that one token adds to the cache.
+
+    Raises:
+        BadFile: the metadata lacks a number that this needs; names it.
+    """
     kind = metadata["general.architecture"]
-    heads = metadata[f"{kind}.attention.head_count"]
-    heads = heads if isinstance(heads, int) else max(heads)
-    width = metadata[f"{kind}.embedding_length"] // heads
+    try:
+        heads = metadata[f"{kind}.attention.head_count"]
+        width = metadata[f"{kind}.embedding_length"] // heads
+        layers = metadata[f"{kind}.block_count"]
+    except KeyError as error:
+        raise BadFile(
+            f"the file's metadata lacks {error.args[0]}", fix="name a whole model file"
+        ) from error
     shared = metadata.get(f"{kind}.attention.head_count_kv", heads)
-    layers = metadata[f"{kind}.block_count"]
-    n_heads = shared * layers if isinstance(shared, int) else sum(shared)
     k = metadata.get(f"{kind}.attention.key_length", width)
     v = metadata.get(f"{kind}.attention.value_length", width)
-    return int(2 * n_heads * (k + v))
+    return int(2 * shared * layers * (k + v))
 
 
 def _adapter_bytes(path: Path) -> int:

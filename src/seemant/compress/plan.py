@@ -59,7 +59,7 @@ def plan_tensors(file: GgufFile, config: CompressConfig) -> dict[str, TensorPlan
         )
     strange = [name for name in file.tensors if not _known(name, family)]
     if strange or EMBEDDING not in file.tensors:
-        what = f"tensors that cannot be placed: {_some(strange)}" if strange else "no embedding"
+        what = f"tensors that cannot be placed: {_some(strange)}" if strange else f"no {EMBEDDING}"
         raise BadFile(f"a {family} model with {what}", where=str(file.path))
     if config.search and not config.formats:  # afterwards `formats` holds what it chose
         _check_search(file, config)

@@ -18,6 +18,7 @@ from seemant.core.errors import BadFile
 from seemant.formats.blocks import dequantize_rows
 from seemant.formats.ggml_types import TYPE_NAMES, block_of, row_bytes
 from seemant.formats.gguf_meta import Cursor, MetaValue
+from seemant.formats.gguf_model import as_one_model, check_whole
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -52,7 +53,9 @@ def open_gguf(path: Path) -> "GgufFile":
         if name in tensors:
             raise BadFile(f"the tensor {name!r} stands twice", where=str(path))
         tensors[name] = _place(cursor, name, shape, type_name, data_at + offset)
-    return GgufFile(path, fields, tensors)
+    file = GgufFile(path, fields, tensors)
+    check_whole(file.metadata, str(path))
+    return file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +93,8 @@ class GgufFile:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """The metadata as plain Python values."""
-        return {key: meta.value for key, meta in self.fields.items()}
+        """The metadata as plain Python values; what is the same in every layer is one number."""
+        return as_one_model({key: meta.value for key, meta in self.fields.items()}, str(self.path))
 
     def dequantize(self, name: str) -> NDArray[np.float32]:
         """Return a tensor's values, float32 in numpy order.

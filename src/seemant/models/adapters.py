@@ -4,8 +4,6 @@ W' = W + s B A, with A (r, in), B (out, r), s = alpha / r, or alpha / sqrt(r) fo
 (Hu et al., arXiv 2106.09685; Kalajdzievski, arXiv 2312.03732).
 """
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from seemant.core.errors import BadConfig, BadFile
 from seemant.core.jsonl import read_json
 from seemant.formats.gguf_read import GgufFile
 from seemant.formats.gguf_write import TensorData, write_gguf
+from seemant.models.adapter_settings import CONFIG_NAME, read_settings, scale_of
 from seemant.models.hf_config import family_of_metadata
 from seemant.models.names import Array, permuted_heads, to_gguf, to_neighbours, values_to_gguf
 from seemant.models.weights_identity import weights_sha256
@@ -25,7 +24,7 @@ from seemant.models.weights_identity import weights_sha256
 if TYPE_CHECKING:
     import torch
 
-CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
+WEIGHTS_NAME = "adapter_model.safetensors"
 STUDENT_NAME, VARIANT_NAME = "student.json", "variant.json"
 _ENDS = ("model.embed_tokens.weight", "lm_head.weight")
 
@@ -55,7 +54,7 @@ def read_adapter(path: Path, *, tied: bool = False) -> dict[str, LowRank]:
             modules), or one on the head or embedding of a tied model.
     """
     folder = adapter_folder(path)
-    config = _config(folder)
+    config = read_settings(folder)
     tensors = _tensors(folder)
     found: dict[str, LowRank] = {}
     for key, a in tensors.items():
@@ -63,14 +62,16 @@ def read_adapter(path: Path, *, tied: bool = False) -> dict[str, LowRank]:
             continue
         module = match[1]
         b = tensors.get(f"base_model.model.{module}.lora_B.weight")
-        if b is None or a.shape[0] != b.shape[1]:
+        if b is None or a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
             raise BadFile(f"{module} has no matching lora_B", where=str(folder), fix="train again")
-        found[f"{module}.weight"] = LowRank(a, b, _scale(config, module, a.shape[0]))
-    if not found or len(tensors) != 2 * len(found):
+        found[f"{module}.weight"] = LowRank(a, b, scale_of(config, module, a.shape[0]))
+    pairs = {f"base_model.model.{n[:-7]}.lora_{e}.weight" for n in found for e in "AB"}
+    if not found or (others := sorted(set(tensors) - pairs)):
+        held = f", for example {others[0]}" if found else ""
         raise BadFile(
-            "the adapter holds other tensors than pairs of lora_A and lora_B",
+            f"the adapter holds other tensors than pairs of lora_A and lora_B{held}",
             where=str(folder / WEIGHTS_NAME),
-            fix="use a LoRA of linear layers",
+            fix="use a LoRA of linear layers, as PEFT's save_pretrained writes it",
         )
     if tied and (ends := [name for name in _ENDS if name in found]):
         raise BadFile(
@@ -217,25 +218,6 @@ def _stored(values: Array) -> TensorData:
     return TensorData("F32", values.shape, np.ascontiguousarray(values, np.float32))
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_NAME
-    try:
-        config: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise BadFile(f"not JSON: {error}", where=str(path), fix="train again") from error
-    refused = {
-        "a PEFT method other than LoRA": config.get("peft_type", "LORA") != "LORA",
-        "DoRA (merge it into a full model first)": config.get("use_dora"),
-        "trained biases": config.get("bias", "none") != "none" or config.get("lora_bias"),
-        "whole trained modules": config.get("modules_to_save"),
-        "transposed weights": config.get("fan_in_fan_out"),
-    }
-    for what, holds in refused.items():
-        if holds:
-            raise BadFile(f"the adapter uses {what}", where=str(path), fix="use a plain LoRA")
-    return config
-
-
 def _tensors(folder: Path) -> dict[str, Array]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -244,19 +226,24 @@ def _tensors(folder: Path) -> dict[str, Array]:
     if not path.is_file():
         raise BadFile(f"no {WEIGHTS_NAME} here", where=str(folder), fix="train again")
     try:
-        return {name: each.float().numpy() for name, each in load_file(path).items()}
+        tensors = {name: each.float().numpy() for name, each in load_file(path).items()}
     except (SafetensorError, OSError) as error:
         raise BadFile(f"cannot be read: {error}", where=str(path), fix="train again") from error
-
-
-def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:
-    # PEFT lets a pattern give single modules an alpha of their own.
-    alpha = float(config.get("lora_alpha", rank))
-    for pattern, own in (config.get("alpha_pattern") or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            alpha = float(own)
-            break
-    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    for name, values in tensors.items():
+        if not values.size:
+            raise BadFile(
+                f"{name} is empty: it was saved while its values lay on other processes",
+                where=str(path),
+                fix="gather the tensors before saving (DeepSpeed: "
+                "stage3_gather_16bit_weights_on_model_save), or train again",
+            )
+        if not np.isfinite(values).all():
+            raise BadFile(
+                f"{name} holds NaN or infinity: the training diverged",
+                where=str(path),
+                fix="train again with a lower rate, or take an earlier checkpoint",
+            )
+    return tensors
 
 
 def _check_shape(name: str, pair: LowRank, shape: tuple[int, ...]) -> None:
