@@ -53,16 +53,22 @@ def test_what_cannot_be_measured_is_refused(tiny_gguf: Path, tmp_path: Path) -> 
         subjects_of({"variant/a": tiny, "variant/b": tiny})
 
 
-def test_a_layer_may_have_its_own_number_of_heads() -> None:
+def test_the_cache_grows_by_keys_and_values_of_every_layer() -> None:
     metadata = {
         "general.architecture": "x",
         "x.block_count": 3,
         "x.embedding_length": 64,
         "x.attention.head_count": 4,
-        "x.attention.head_count_kv": [1, 2, 4],
+        "x.attention.head_count_kv": 2,
         "x.attention.key_length": 32,
     }
-    assert kv_bytes(metadata) == 2 * 7 * (32 + 16)
+    assert kv_bytes(metadata) == 2 * 3 * 2 * (32 + 16)
+
+
+def test_a_file_without_its_width_is_refused_by_the_keys_name() -> None:
+    metadata = {"general.architecture": "x", "x.block_count": 3, "x.attention.head_count": 4}
+    with pytest.raises(BadFile, match=r"x\.embedding_length"):
+        kv_bytes(metadata)
 
 
 def test_an_adapter_of_another_base_is_refused(tiny_gguf: Path, tmp_path: Path) -> None:
