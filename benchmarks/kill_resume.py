@@ -31,6 +31,7 @@ SMALL = [
     "families=8",
     "new_tokens=8",
     "tokens=60",
+    "calibration_tokens=512",
     "repeats=1",
     "gemma.save_every=4",
     "smollm.save_every=4",

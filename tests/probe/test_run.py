@@ -161,7 +161,7 @@ def test_nothing_is_asked_twice_for_the_neutral_likelihoods(
     neutral = [line for line in calls if "Give an answer." in line]
     lines = (done.path / ".journal.jsonl").read_text(encoding="utf-8").splitlines()
     journal = [json.loads(line) for line in lines]
-    answers = {a["answer"] for entry in journal for a in entry["answers"]}
+    answers = {a["answer"] for entry in journal for a in entry.get("answers", ())}
     assert sum(int(line.split()[-1]) for line in neutral) == len(answers)
     assert not [m for m in done.manifest.measurements if m.metric == "accuracy"]
 
@@ -216,7 +216,7 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     assert _child(calm, 0.0).wait() == 0
     kills = 0
-    for n_calls in (7, 25, 45):  # in the answers, the study's, the likelihoods
+    for n_calls in (7, 85, 110):  # in the neutral likelihoods, the questions, the study's
         child = _child(killed, 0.02)
         _wait_for_lines(killed / "calls", n_calls)
         os.kill(child.pid, signal.SIGKILL)
@@ -228,11 +228,13 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
     for name in ("transcripts.jsonl", "study_transcripts.jsonl", "scores.jsonl"):
         assert (a / name).read_bytes() == (b / name).read_bytes()
     journal = (b / ".journal.jsonl").read_text(encoding="utf-8").splitlines()
-    entries = [(e["kind"], e["probe_id"]) for e in map(json.loads, journal)]
-    assert len(entries) == len(set(entries)) == 20 + 4 * 2 + 20
+    kept = [json.loads(line) for line in journal]
+    entries = [(e["kind"], e.get("probe_id") or (e["lang"], e["answer"])) for e in kept]
+    asked = [kind for kind, _ in entries if kind != "neutral"]
+    assert len(entries) == len(set(entries)) and len(asked) == 20 + 4 * 2 + 20
     measured = [json.loads((x / "manifest.json").read_text())["measurements"] for x in (a, b)]
     assert measured[0] == measured[1]
-    # Only what was in flight at a kill is asked again: at most a probe's two calls each time.
+    # Only what was in flight at a kill is asked again: one call each time, two at most.
     calls = [(root / "calls").read_text(encoding="utf-8").count("\n") for root in (killed, calm)]
     extra = calls[0] - calls[1]
     assert 0 <= extra <= 2 * kills

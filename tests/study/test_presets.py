@@ -91,3 +91,29 @@ def test_a_larger_text_and_qat_of_the_model_are_parameters() -> None:
     assert study.nodes["gptq4"].inputs["calibration"] == "my.txt"
     assert needs(study, "qat4")[:2] == ["dithered", "gptq4"]
     assert study.nodes["qat4-kld"].inputs["model"] == "dithered"
+
+
+def test_the_quick_study_holds_what_its_report_speaks_of() -> None:
+    """Before and after tuning, what one would ship beside 4 bits to nearest, each measured."""
+    study = load_study("quick")
+    variants = configs(study, "compress")
+    assert {"q8", "q4", "gptq4", "mix", "q8-embedding4"} == set(variants)
+    assert variants["gptq4"]["method"] == "gptq" and variants["q4"]["method"] == "rtn"
+    assert variants["mix"]["search"] and variants["mix"]["budget"]
+    frontier, lost = study.nodes["frontier"].inputs, study.nodes["lost"].inputs
+    speed, bundle = study.nodes["speed"].inputs, study.nodes["bundle"].inputs
+    for name in variants:
+        assert study.nodes[name].inputs["adapter"] == "gemma"
+        assert study.nodes[f"{name}-divergence"].inputs["variant"] == name
+        assert frontier[f"variant/{name}"] == name
+        assert frontier[f"divergence/{name}"] == f"{name}-divergence"
+        if name == "q8-embedding4":  # shows languages apart; nobody would ship it
+            continue
+        assert study.nodes[f"{name}-probe"].inputs["model"] == name
+        assert frontier[f"probe/{name}"] == lost[f"probe/{name}"] == f"{name}-probe"
+        assert {frontier[f"variant/{name}"], lost[f"variant/{name}"]} == {name}
+        assert speed[f"variant/{name}"] == bundle[f"variant/{name}"] == name
+    for base in ("gemma", "smollm"):
+        assert {f"probe/{base}-before", f"probe/{base}-after"} <= set(frontier)
+    assert all(node.expect.seconds > 0 for node in study.nodes.values())
+    assert study.expected_pace is not None

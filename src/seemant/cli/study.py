@@ -14,6 +14,7 @@ from seemant.core.manifest import load_manifest
 from seemant.core.measurement import Measurement
 from seemant.study.folder import STATE_NAME
 from seemant.study.lacks import refuse
+from seemant.study.pace import pace_here
 from seemant.study.plan import plan as make_plan
 from seemant.study.resume import finished
 from seemant.study.run import run_study
@@ -27,7 +28,9 @@ STORE = Path("runs")
 
 @app.command
 def plan(study: str, *, set_: Sets = None, store: Path = STORE, json: bool = False) -> None:
-    """Show nodes, expected time, memory, disk and downloads; nothing is run.
+    """Show nodes, expected time, memory, disk and downloads; nothing of the study is run.
+
+    The first time on a machine its pace is measured, for about ten seconds, and kept in the cache.
 
     Example: seemant study plan quick
 
@@ -42,7 +45,9 @@ def plan(study: str, *, set_: Sets = None, store: Path = STORE, json: bool = Fal
     json
         Print JSON.
     """
-    planned = make_plan(load_study(study, set_ or []), store)
+    loaded = load_study(study, set_ or [])
+    pace = pace_here(say=_say) if loaded.expected_pace else None
+    planned = make_plan(loaded, store, pace)
     if json:
         print(jsonlib.dumps(dataclasses.asdict(planned), indent=2))
         refuse(planned.lacks)
@@ -59,9 +64,14 @@ def plan(study: str, *, set_: Sets = None, store: Path = STORE, json: bool = Fal
         print(f"left out: {name} ({why})")
     for model, size in planned.downloads.items():
         print(f"download: {model} {size / 1e6:.0f} MB (seemant models fetch {model})")
+    told = f"predicted from: {planned.expected_on or 'no machine named'}"
+    if planned.pace:
+        told += "; here torch takes {torch:.2f} and llama.cpp {engine:.2f} times as long".format(
+            **planned.pace
+        )
     print(
         f"to do: about {planned.wall_s / 60:.1f} min, {planned.memory_mb} MB memory, "
-        f"{planned.disk_mb} MB disk (predicted from: {planned.expected_on or 'no machine named'})"
+        f"{planned.disk_mb} MB disk ({told})"
     )
     refuse(planned.lacks)
 
@@ -95,7 +105,7 @@ def run(
     done = run_study(
         load_study(study, set_ or []),
         store,
-        say=lambda text: print(text, file=sys.stderr, flush=True),
+        say=_say,
         force=force or [],
     )
     if json:
@@ -154,6 +164,10 @@ def compare(first: Path, second: Path, *, json: bool = False) -> None:
     for row in rows:
         print(f"{row['what']}: {row['first']} | {row['second']}")
     print(f"{len(rows)} of {len(set(ours) | set(theirs))} time-free measurements differ")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _measurements(folder: Path) -> dict[tuple[str, ...], float]:

@@ -83,7 +83,7 @@ def run(config: DistillConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="distill",
-    version=2,
+    version=3,
     config=DistillConfig,
     run=run,
     roles={"paragraphs": "paragraphs", "teacher": "model?"},

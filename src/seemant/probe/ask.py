@@ -14,7 +14,9 @@ from seemant.models.prompts import STUDY_SYSTEM_PROMPTS, Template
 from seemant.probe.config import ProbeConfig
 from seemant.probe.likelihood import NULL_QUESTION, AnswerNats
 
-ANSWER, STUDY, LIKELIHOOD = "answer", "study", "likelihood"
+ANSWER, STUDY, LIKELIHOOD, NEUTRAL = "answer", "study", "likelihood", "neutral"
+Neutral = dict[tuple[Lang, str], float]
+"""(language, answer) -> nats of the answer after the neutral question."""
 
 
 def greedy(config: ProbeConfig, _probe: Probe) -> Sampling:
@@ -73,27 +75,50 @@ def transcripts(
     return made
 
 
-def likelihoods(
+def neutral(
     probes: Sequence[Probe], engine: tuple[Backend, Template], journal: Journal, tick: Tick
+) -> Neutral:
+    """Return each answer's likelihood after the neutral question of its language.
+
+    Once a language, however many probes an answer belongs to; all of a language in a row, so that
+    the engine reads its neutral question once.
+    """
+    backend, template = engine
+    found: Neutral = {}
+    for entry in journal.entries:
+        if entry["kind"] == NEUTRAL:
+            found[entry["lang"], entry["answer"]] = entry["nats"]
+    for lang, answer in _answers(probes):
+        if (lang, answer) not in found:
+            prompt = template.render(NULL_QUESTION[lang], lang)
+            (scored,) = backend.loglikelihood(prompt, [template.answer_prefix + answer])
+            found[lang, answer] = scored.nats
+            journal.append({"kind": NEUTRAL, "lang": lang, "answer": answer, "nats": scored.nats})
+            tick(note=lang)
+    return found
+
+
+def likelihoods(
+    probes: Sequence[Probe],
+    engine: tuple[Backend, Template],
+    unasked: Neutral,
+    journal: Journal,
+    tick: Tick,
 ) -> dict[str, list[AnswerNats]]:
     """Return each scorable probe's answers with their likelihoods, the right one first.
 
-    An answer's likelihood after the neutral question is computed once a language, however many
-    probes it belongs to.
+    unasked: from `neutral`, of the same probes.
     """
     done = _by_probe(journal, LIKELIHOOD)
-    null: dict[tuple[Lang, str], float] = {}
     found: dict[str, list[AnswerNats]] = {}
     for probe in scorable(probes):
         entry = done.get(probe.id)
         if entry is None:
             entry = {"kind": LIKELIHOOD, "probe_id": probe.id}
-            entry["answers"] = _score(probe, *engine, null)
+            entry["answers"] = _score(probe, *engine, unasked)
             journal.append(entry)
             tick(note=probe.id)
         found[probe.id] = [AnswerNats(**answer) for answer in entry["answers"]]
-        for answer in entry["answers"]:  # in the journal too: a resumed run asks nothing twice
-            null[probe.lang, answer["answer"]] = answer["null"]
     return found
 
 
@@ -103,32 +128,35 @@ def scorable(probes: Sequence[Probe]) -> list[Probe]:
 
 
 def n_to_do(kind: str, probes: Sequence[Probe], journal: Journal) -> int:
-    """Return how many of these probes the journal does not hold yet."""
+    """Return how many of these probes, or of their answers, the journal does not hold yet."""
+    if kind == NEUTRAL:
+        return len(_answers(probes)) - len([e for e in journal.entries if e["kind"] == NEUTRAL])
     done = _by_probe(journal, kind)
     return sum(probe.id not in done for probe in probes)
 
 
+def _answers(probes: Sequence[Probe]) -> list[tuple[Lang, str]]:
+    """Return every answer that is scored, once, a language after another."""
+    own = [(probe.lang, answer) for probe in scorable(probes) for answer in _written(probe)]
+    languages = list(dict.fromkeys(lang for lang, _ in own))
+    return sorted(dict.fromkeys(own), key=lambda each: languages.index(each[0]))
+
+
+def _written(probe: Probe) -> list[str]:
+    return list(dict.fromkeys((probe.accepted[0], *probe.distractors)))
+
+
 def _score(
-    probe: Probe,
-    backend: Backend,
-    template: Template,
-    null: dict[tuple[Lang, str], float],
+    probe: Probe, backend: Backend, template: Template, unasked: Neutral
 ) -> list[dict[str, Any]]:
-    answers = list(dict.fromkeys((probe.accepted[0], *probe.distractors)))
-    written = {answer: template.answer_prefix + answer for answer in answers}
+    answers = _written(probe)
     prompt = template.render(probe.question, probe.lang)
-    given = backend.loglikelihood(prompt, [written[answer] for answer in answers])
-    new = [answer for answer in answers if (probe.lang, answer) not in null]
-    if new:
-        neutral = template.render(NULL_QUESTION[probe.lang], probe.lang)
-        scored = backend.loglikelihood(neutral, [written[answer] for answer in new])
-        for answer, found in zip(new, scored, strict=True):
-            null[probe.lang, answer] = found.nats
+    given = backend.loglikelihood(prompt, [template.answer_prefix + answer for answer in answers])
     return [
         {
             "answer": answer,
             "given": found.nats,
-            "null": null[probe.lang, answer],
+            "null": unasked[probe.lang, answer],
             "n_bytes": found.n_bytes,
             "merged": found.merged,
         }

@@ -19,9 +19,11 @@ from seemant.models.prompts import Template
 from seemant.probe.ask import (
     ANSWER,
     LIKELIHOOD,
+    NEUTRAL,
     STUDY,
     likelihoods,
     n_to_do,
+    neutral,
     scorable,
     transcripts,
 )
@@ -131,19 +133,26 @@ def _ask(
             n_to_do(ANSWER, asked, journal)
             + n_to_do(STUDY, study, journal)
             + n_to_do(LIKELIHOOD, scored, journal)
+            + n_to_do(NEUTRAL, scored, journal)
         )
         log_event(out, "asking", to_do=to_do, done=len(journal.entries))
         engine = (backend, template)
-        with progress(f"probe {subject}", to_do, "probes") as tick:
-            answers = transcripts(ANSWER, asked, config, subject, engine, journal, tick)
+        with progress(f"probe {subject}", to_do, "questions") as tick:
+            unasked = neutral(scored, engine, journal, tick)
+            answers, known = list[Transcript](), dict[str, list[AnswerNats]]()
+            for probe in probes:  # one question after another: the engine reads its prompt once
+                one = [probe]
+                if config.generate:
+                    answers += transcripts(ANSWER, one, config, subject, engine, journal, tick)
+                if config.likelihood:
+                    known |= likelihoods(one, engine, unasked, journal, tick)
             studied = transcripts(STUDY, study, config, subject, engine, journal, tick)
-            known = likelihoods(scored, engine, journal, tick)
     return answers, studied, known, backend.name
 
 
 STAGE = Stage(
     name="probe",
-    version=2,
+    version=3,
     config=ProbeConfig,
     run=run,
     roles={"model": "model", "adapter": "adapter?", "before": "probe?", "suite": "probes?"},

@@ -11,6 +11,7 @@ from seemant.core.refs import SCHEMES
 from seemant.models.carriers import pending_downloads
 from seemant.study.graph import needs, order, urgency
 from seemant.study.lacks import Lack, lacks
+from seemant.study.pace import ENGINE_SHARE, Pace
 from seemant.study.resume import finished
 from seemant.study.spec import Study
 
@@ -32,7 +33,11 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All rows, the expected wall time on this machine's cores, downloads in bytes by model."""
+    """All rows, the expected wall time on this machine's cores, downloads in bytes by model.
+
+    expected_on: the machine that the costs come from. pace: how many times as long torch's work
+    and llama.cpp's take here as there, by which seconds are scaled; None where that is not known.
+    """
 
     rows: list[PlanRow]
     wall_s: float
@@ -42,23 +47,31 @@ class Plan:
     expected_on: str
     lacks: list[Lack]
     left_out: dict[str, str]
+    pace: dict[str, float] | None
 
 
-def plan(study: Study, store: Path) -> Plan:
-    """Return the plan; nodes that are done show what they cost, others what the file expects."""
+def plan(study: Study, store: Path, pace: Pace | None = None) -> Plan:
+    """Return the plan; nodes that are done show what they cost, others what the file expects.
+
+    pace: this machine's, by which expected seconds are scaled where the study says what theirs was.
+    """
     known = finished(study, store)
+    there = study.expected_pace
     rows = []
     for name in order(study):
         node, artefact = study.nodes[name], known.get(name)
         manifest = load_manifest(artefact) if artefact else None
         expect = node.expect
+        seconds = expect.seconds
+        if pace and there:
+            seconds *= pace.against(there, ENGINE_SHARE.get(node.stage, 0.0))
         rows.append(
             PlanRow(
                 node=name,
                 stage=node.stage,
                 needs=needs(study, name),
                 done=manifest is not None,
-                seconds=round(manifest.wall_s, 1) if manifest else expect.seconds,
+                seconds=round(manifest.wall_s if manifest else seconds, 1),
                 memory_mb=manifest.peak_rss_bytes // 2**20 if manifest else expect.memory_mb,
                 disk_mb=(
                     math.ceil(sum(f.bytes for f in manifest.files) / 1e6)
@@ -80,6 +93,7 @@ def plan(study: Study, store: Path) -> Plan:
         expected_on=study.expected_on,
         lacks=lacks(study, pending=downloads) if waiting else [],
         left_out=study.left_out,
+        pace=pace.ratios(there) if pace and there else None,
     )
 
 

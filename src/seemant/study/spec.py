@@ -20,6 +20,7 @@ from seemant.study.languages import (
     without,
 )
 from seemant.study.parameters import Scalar, fill, filled
+from seemant.study.pace import Pace
 from seemant.study.stages import stage_named
 
 NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")]  # a folder's name too
@@ -54,6 +55,8 @@ class StudySpec(Config):
     seed: int = 0
     expected_on: str = ""
     """The machine on which the expected costs were measured."""
+    expected_pace: Pace | None = None
+    """That machine's pace, by which `plan` tells what another one takes (`study/pace.py`)."""
     params: dict[str, Scalar] = Field(default_factory=dict)
     """What `--set NAME=VALUE` may change; a node uses it as ${NAME}, of a list ${NAME.0} too.
     `languages` is laid into every node that has such a setting, `suite` (questions) into probes."""
@@ -81,6 +84,7 @@ class Study:
     title: str
     seed: int
     expected_on: str
+    expected_pace: Pace | None
     params: dict[str, Scalar]
     nodes: dict[str, Node]
     source: str = ""
@@ -149,6 +153,7 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
         title=str(fill(spec.title, params)),
         seed=spec.seed,
         expected_on=spec.expected_on,
+        expected_pace=spec.expected_pace,
         params=params,
         nodes={name: nodes[name] for name in spec.nodes if name in nodes},
         source=name_or_path,

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from seemant.core.errors import BadFile, InputError
-from seemant.models.backends.llamacpp import BLOCK, LlamaCpp
+from seemant.models.backends.likelihood import token_nats
+from seemant.models.backends.llamacpp import ALONE, BLOCK, LlamaCpp
 from seemant.models.backends.protocol import STUDY_SAMPLING, Sampling
 from seemant.models.backends.tiny import N_TOKENS, write_tiny
 
@@ -62,6 +63,30 @@ def test_the_prefix_really_is_reused(model: LlamaCpp, monkeypatch: pytest.Monkey
     assert sum(evaluated) == len(model.encode(SECOND)) - shared < first
 
 
+@pytest.mark.parametrize("prompt", [FIRST, SHOTS[: BLOCK - 1] + ".", "abc"])
+def test_the_same_prompt_again_is_read_once_and_changes_no_bit(
+    model: LlamaCpp, tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch, prompt: str
+) -> None:
+    """A probe's answer, then the likelihood of right and wrong ones, then the sampled answer."""
+    options = [" a", " the abc", " दिल्ली और मुंबई" * 4]
+    with LlamaCpp(tiny_gguf, context=512) as fresh:
+        expected = fresh.loglikelihood(prompt, options)
+    with LlamaCpp(tiny_gguf, context=512) as fresh:
+        sampled = fresh.generate(prompt, STUDY_SAMPLING)
+    model.generate(LONG, Sampling(max_new_tokens=8))
+    model.generate(prompt, Sampling(max_new_tokens=24))
+    evaluated: list[int] = []
+    decode = model._decode
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            model, "_decode", lambda *given: (evaluated.append(len(given[0])), decode(*given))[1]
+        )
+        assert model.loglikelihood(prompt, options) == expected
+    assert sum(evaluated) == sum(each.n_tokens - 1 for each in expected)
+    assert model.generate(prompt, STUDY_SAMPLING) == sampled
+    assert model.loglikelihood(prompt, options[::-1]) == expected[::-1]
+
+
 def test_likelihood_is_the_sum_of_the_rows(model: LlamaCpp) -> None:
     for context in ("Question: the abc?\nAnswer:", SHOTS):
         for continuation in (" the", " abc and the", " दिल्ली" * 8):
@@ -73,6 +98,19 @@ def test_likelihood_is_the_sum_of_the_rows(model: LlamaCpp) -> None:
             rows = np.concatenate(list(model.logprobs(tokens, len(tokens) - n)))
             assert found.nats == pytest.approx(rows[range(n), tokens[-n:]].sum(), abs=2e-3)
             assert found.n_bytes == len(continuation.strip().encode())
+
+
+def test_a_short_continuation_is_scored_as_it_would_be_written(model: LlamaCpp) -> None:
+    for text in (" a", " abc", " the"):
+        (found,) = model.loglikelihood(FIRST, [text])
+        tokens = model.encode(text, special=False)
+        assert found.n_tokens == len(tokens) <= ALONE
+        logits, advance = model.begin(model.encode(FIRST))
+        nats = 0.0
+        for token in tokens:
+            nats += token_nats(logits[None], [token])
+            logits = advance(token)
+        assert found.nats == nats
 
 
 def test_a_score_depends_on_neither_neighbours_nor_history(model: LlamaCpp) -> None:

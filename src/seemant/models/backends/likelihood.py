@@ -21,6 +21,20 @@ def log_softmax(logits: Floats) -> Floats:
     return shifted
 
 
+class NextToken:
+    """The distribution of one next token; what all its tokens share is summed once."""
+
+    def __init__(self, logits: Floats) -> None:
+        """logits (V,), of which the object keeps a reference."""
+        self._logits = logits
+        self._top = logits.max()
+        self._log_total = float(np.log(np.exp(logits - self._top).sum(dtype=np.float64)))
+
+    def nats(self, token: int) -> float:
+        """Return log p of a token."""
+        return float(self._logits[token]) - float(self._top) - self._log_total
+
+
 def token_nats(logits: Floats, targets: Sequence[int]) -> float:
     """Return the sum of log p of one target a row. logits (rows, V), rows = len(targets)."""
     total = 0.0
