@@ -19,8 +19,8 @@ from seemant.study.languages import (
     narrowed_params,
     without,
 )
-from seemant.study.parameters import Scalar, fill, filled
 from seemant.study.pace import Pace
+from seemant.study.parameters import Scalar, fill, filled
 from seemant.study.stages import stage_named
 
 NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")]  # a folder's name too
