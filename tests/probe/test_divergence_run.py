@@ -302,3 +302,44 @@ def _cut_rows(source: Path, to: Path) -> None:
     values = {name: file.dequantize(name) for name in file.tensors}
     cut = {name: each[:263] if len(each) == 264 else each for name, each in values.items()}
     write_gguf(to, metadata, {n: TensorData("F32", v.shape, v) for n, v in cut.items()})
+
+
+def test_an_adapter_beside_a_variant_is_the_same_as_one_merged_into_it(
+    room: Path, tmp_path: Path
+) -> None:
+    settings = LoraConfig(r=2, lora_alpha=8, target_modules=["q_proj", "down_proj"])
+    tuned = get_peft_model(load_torch(room / "base.gguf").model, settings)
+    generator = torch.Generator().manual_seed(0)
+    for name, each in tuned.named_parameters():
+        if "lora_B" in name:
+            each.data = torch.randn(each.shape, generator=generator) / 10
+    tuned.save_pretrained(str(tmp_path / "adapter"))
+    # The variant holds the base's own values, so that with the adapter beside it nothing is lost.
+    (tmp_path / "same").mkdir()
+    write_tiny(tmp_path / "same" / "model.gguf")
+    (tmp_path / "same" / "variant.json").write_text('{"name": "f32"}', encoding="utf-8")
+    config = DivergenceConfig(languages=("hi",), tokens_per_language=200, tokens_per_paragraph=20)
+    adapter = file_input(tmp_path / "adapter", "tuned")
+    inputs = {
+        "model": file_input(room / "base.gguf", "embedded:tiny"),
+        "paragraphs": file_input(room / "text.jsonl"),
+        "variant": file_input(tmp_path / "same"),
+        "adapter": adapter,
+    }
+    without = _values(execute(STAGE, config, inputs, store=tmp_path / "a"))
+    beside = execute(STAGE, config, {**inputs, "beside": adapter}, store=tmp_path / "b")
+    found = _values(beside)
+    assert without["kld", "hi", "weights"] > 0.001
+    assert found["kld", "hi", "weights"] == pytest.approx(0, abs=1e-6)
+    assert found["kld", "hi", "deployed"] < 1e-4
+    assert {m.subject for m in beside.manifest.measurements} == {"tiny/f32+lora"}
+
+
+def test_an_adapter_beside_no_variant_is_refused(room: Path, tmp_path: Path) -> None:
+    inputs = {
+        "model": file_input(room / "base.gguf", "embedded:tiny"),
+        "paragraphs": file_input(room / "text.jsonl"),
+        "beside": file_input(room / "variant"),
+    }
+    with pytest.raises(InputError, match="no variant"):
+        execute(STAGE, DivergenceConfig(), inputs, store=tmp_path)

@@ -8,6 +8,7 @@ from typing import Any
 
 from seemant.cli.answers import answers
 from seemant.cli.searched import searched
+from seemant.compress.adapter_gain import in_words
 from seemant.core.jsonl import read_json
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Done, Inputs
@@ -51,6 +52,8 @@ def lines_below(done: Done, inputs: Inputs) -> Iterator[str]:
         facts = variant_facts(done.path)
         yield from searched(facts)
         yield from _reference(facts)
+        if (gain := in_words(facts)) is not None:
+            yield gain
     elif stage in COMPARING and "variant" in inputs and _other_base(inputs) is None:
         yield from _reference(variant_facts(inputs["variant"].path))
 

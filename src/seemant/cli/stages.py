@@ -75,6 +75,7 @@ def divergence(
     *,
     variant: str | None = None,
     adapter: str | None = None,
+    beside: str | None = None,
     config: Annotated[DivergenceConfig, Flat] = DivergenceConfig(),
     run: Options = DEFAULT,
 ) -> None:
@@ -91,10 +92,12 @@ def divergence(
     variant
         A compress artefact's folder; without it, llama.cpp is compared with torch on the base.
     adapter
-        The train artefact that was merged into the variant.
+        The train artefact of the reference: merged into the variant, or else `beside` it.
+    beside
+        The train artefact that runs as a LoRA on top of a variant into which none was merged.
     """
-    given = {"model": model, "adapter": adapter, "variant": variant, "paragraphs": paragraphs}
-    run_stage("divergence", config, given, run)
+    given = {"model": model, "adapter": adapter, "variant": variant, "beside": beside}
+    run_stage("divergence", config, {**given, "paragraphs": paragraphs}, run)
 
 
 def export(

@@ -5,6 +5,7 @@ Whatever the source, a writer asks for a tensor's stored rows, then for its clos
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Protocol
 
 import numpy as np
@@ -98,9 +99,11 @@ class SlicewiseRounding:
             account.notes["rtn"] = 1.0
         slices = _passing(self.source, name)
         # Only rounding to nearest is known to be the same row by row.
+        base = self.source.slices_of_base(name) if name in self.source.merged else repeat(None)
         at = 0
         for w in slices if method.name == "rtn" else [np.concatenate(list(slices))]:
-            matrix = Matrix(name, w, fate.format, fit, first_row=at)
+            before = next(base) if method.name == "rtn" else None
+            matrix = Matrix(name, w, fate.format, fit, first_row=at, base=before)
             at += len(w)
             found = method.run(matrix, self.config.method_config)
             account.add_rounded(w, value_format(*found), *found)

@@ -83,6 +83,7 @@ def finish(
 ) -> dict[str, Any]:
     """Write a variant's files, open them again, compare, and return what variant.json says."""
     from seemant.compress import describe, naming
+    from seemant.compress.adapter_gain import adapter_gain
     from seemant.compress.plan import is_torch_only
     from seemant.compress.variant import write_codes, write_model
     from seemant.compress.verify import verify_codes, verify_model
@@ -104,6 +105,8 @@ def finish(
     log_event(out, "verified", file=written.name, tensors=len(plan))
     variant = describe.variant(config, inputs, source, plan, facts, written, subject)
     variant |= {"calibration": calibration, "search": search}
+    if source.merged and written.suffix == ".gguf" and config.prepare is None:
+        variant["adapter_gain"] = adapter_gain(written, source, plan)  # AWQ's folds move the base
     write_json(out / VARIANT_NAME, variant)
     return variant
 
@@ -192,7 +195,7 @@ _CONDITIONS = (
 
 STAGE = Stage(
     name="compress",
-    version=5,
+    version=6,
     config=CompressConfig,
     run=run,
     roles={"model": "model", "adapter": "adapter?", "calibration": "paragraphs?"},

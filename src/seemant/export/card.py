@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seemant import __version__
+from seemant.compress.adapter_gain import in_words
 from seemant.core.records import Lang
 
 
@@ -77,6 +78,8 @@ def _warnings(variant: Mapping[str, Any]) -> list[str]:
             "Half of the base file's own grid points fall midway between two points of this "
             "variant's grid: its error is larger than it would be on a model never quantised."
         )
+    if (gain := in_words(variant)) is not None:
+        said.append(f"Of the adapter: {gain}.")
     if variant.get("embedding_bits", 8) < 8:
         said.append(
             f"The embedding has {variant['embedding_bits']} bits. In small multilingual models "

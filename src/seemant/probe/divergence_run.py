@@ -2,9 +2,10 @@
 
     seemant divergence embedded:gemma-3-270m runs/corpus/0123 --variant runs/compress/4567
 
-The reference is base + adapter, merged in float32, in torch. "weights" is the variant's values in
-torch: what rounding them costs. "deployed" is the variant's file in llama.cpp: that and what the
-runtime's own rounding of activations costs. "runtime" is the difference, chunk by chunk.
+The reference is base + adapter, merged in float32, in torch. An adapter `beside` the variant was
+not merged into it and runs as a LoRA on top, as llama.cpp loads it. "weights" is the variant's
+values in torch: what rounding them costs. "deployed" is the variant's file in llama.cpp: that and
+what the runtime's own rounding of activations costs. "runtime" is the difference, chunk by chunk.
 
 Both models' matrices stay in their files and are read where they are used (`streamed.py`), and the
 vocabulary is gone through in slices (`vocabulary.py`): neither a model nor a row of its logits is
@@ -51,6 +52,12 @@ def run(config: DivergenceConfig, inputs: Inputs, out: Path) -> list[Measurement
 
     torch.set_num_threads(config.threads)
     variant = inputs.get("variant")
+    if variant is None and "beside" in inputs:
+        raise InputError(
+            "an adapter beside a variant, and no variant",
+            where="beside",
+            fix="name the variant too, or give the adapter as `adapter`",
+        )
     routes = _routes(config, variant.path if variant else None)
     paragraphs = load_paragraphs(inputs["paragraphs"].path, out / "rejected.jsonl")
     passages = choose_passages(
@@ -68,8 +75,11 @@ def run(config: DivergenceConfig, inputs: Inputs, out: Path) -> list[Measurement
             _compare(config, inputs, routes, passages, journal)
         chunks, tokens = collected(passages, routes, journal.entries)
     write_records(out / CHUNKS, chunks)
-    subject = config.subject or subject_of(inputs["model"], inputs.get("adapter"), variant)
-    other = made_from_another(inputs["model"], inputs.get("adapter"), variant)
+    merged = None if "beside" in inputs else inputs.get("adapter")
+    subject = config.subject or subject_of(inputs["model"], merged, variant)
+    if "beside" in inputs and not config.subject:
+        subject += "+lora"
+    other = made_from_another(inputs["model"], merged, variant)
     return measure_divergence(chunks, tokens, subject=subject, seed=config.seed, made_from=other)
 
 
@@ -144,14 +154,21 @@ def _reference(inputs: Inputs) -> "Weights":
 
 def _candidate(inputs: Inputs) -> "Weights":
     from seemant.formats.codes import load_codes
-    from seemant.probe.changed_weights import with_values
+    from seemant.models.adapters import check_base
+    from seemant.probe.changed_weights import with_adapter, with_values
     from seemant.probe.streamed import file_weights
 
-    folder = inputs["variant"].path
-    if (folder / MODEL_NAME).is_file():
-        return file_weights(folder / MODEL_NAME)
-    codes = folder / CODES_NAME
-    return with_values(file_weights(model_file(inputs["model"])), load_codes(codes), str(codes))
+    variant, beside = inputs["variant"], inputs.get("beside")
+    codes = variant.path / CODES_NAME
+    if (variant.path / MODEL_NAME).is_file():
+        weights = file_weights(variant.path / MODEL_NAME)
+    else:
+        base = file_weights(model_file(inputs["model"]))
+        weights = with_values(base, load_codes(codes), str(codes))
+    if not beside:
+        return weights
+    check_base(beside.path, variant.path, variant.sha256)
+    return with_adapter(weights, beside.path)
 
 
 def _check_vocabulary(base: "Weights", variant: "Weights", where: Path) -> None:
@@ -179,13 +196,10 @@ def _maybe_deployed(
 
     if DEPLOYED not in routes:
         return nullcontext(None)
-    variant, adapter = inputs.get("variant"), inputs.get("adapter")
-    if variant is not None:
-        return open_backend(
-            variant.path / MODEL_NAME, threads=config.threads, context=CONTEXT, strict=True
-        )
+    variant = inputs.get("variant")
+    adapter = inputs.get("adapter" if variant is None else "beside")
     return open_backend(
-        model_file(inputs["model"]),
+        model_file(inputs["model"]) if variant is None else variant.path / MODEL_NAME,
         adapter=adapter.path if adapter else None,
         threads=config.threads,
         context=CONTEXT,
@@ -202,6 +216,7 @@ STAGE = Stage(
         "model": "model",
         "adapter": "adapter?",
         "variant": "variant?",
+        "beside": "adapter?",
         "paragraphs": "paragraphs",
     },
 )

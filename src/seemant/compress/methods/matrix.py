@@ -22,6 +22,7 @@ class Matrix:
     name: its GGUF name, for error texts.
     weight: (rows, columns) float32, y = weight x. GGUF's row order.
     first_row: of a slice, the tensor's row that its first one is, for error texts.
+    base: the weights before an adapter was merged into them, where one was; the same shape.
     search: how a group's grid is found.
     hessian: (columns, columns) float32, the mean over calibration tokens of x xᵀ, languages mixed.
     importance: (columns,) float32, its diagonal: the mean of x² by column.
@@ -36,6 +37,7 @@ class Matrix:
     importance: NDArray[np.float32] | None = None
     notes: dict[str, float] = field(default_factory=dict)
     first_row: int = 0
+    base: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         rows, columns = self.weight.shape
