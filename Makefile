@@ -4,7 +4,7 @@ BIN := .venv/bin
 # `make setup EXTRAS=llamacpp,nf4,track,dev` adds what a GPU machine needs (docs/install.md).
 EXTRAS ?= llamacpp,nf4,dev
 
-.PHONY: setup study lint types test unit check bench docs clean
+.PHONY: setup study lint types test unit avx2 check bench docs clean
 
 setup: .venv/.ready
 
@@ -34,7 +34,16 @@ test: setup
 	$(BIN)/seemant models fetch
 	$(BIN)/pytest -q -m "not slow and not gpu and not network"
 
-check: lint types test
+# What depends on the CPU's instructions, on a CPU held to AVX2: oneDNN, torch, MKL, OpenBLAS and
+# numpy each have a setting of their own; llama.cpp's wheel is built for AVX2 and has no other code.
+AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+	OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"
+avx2: setup
+	$(AVX2) $(BIN)/pytest -q -m "not slow and not gpu and not network" tests/models/frozen \
+		tests/models/decoder tests/train/loss tests/train/memory tests/train/pretrain \
+		tests/train/test_run.py tests/train/test_compute.py tests/core/test_capability.py
+
+check: lint types test avx2
 
 bench: setup
 	for name in load_model sampling kill_resume loss_stage memory_plan loss_parity train_speed \

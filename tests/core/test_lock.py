@@ -1,5 +1,7 @@
 """A folder is filled by one living process at a time."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -78,3 +80,31 @@ def test_who_waited_for_a_folder_that_was_removed_gets_a_new_one(
         out.rmdir()
     waiter.join()
     assert got == [True]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF])
+def test_a_filesystem_without_locks_is_warned_of_and_used(
+    number: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with folder_lock(tmp_path):
+        assert (tmp_path / ".lock").is_file()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning:") and str(tmp_path) in line and "no locks" in line
+
+
+def test_a_failing_device_is_no_missing_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), folder_lock(tmp_path):
+        pass

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seemant.core.errors import BadConfig, nearest
 from seemant.core.machine import hardware, memory_bytes
+from seemant.core.memory import allowed_bytes
 
 THIS_MACHINE = "this-machine"
 
@@ -49,13 +50,19 @@ def device_named(name: str) -> Device:
 
 def _this_machine() -> Device:
     total = memory_bytes()
+    allowed = allowed_bytes()
+    limited = allowed is not None and allowed < total
     return Device(
         name=THIS_MACHINE,
         title=f"this machine ({hardware()['cpu']})",
         memory_bytes=total,
         memory_source="the operating system",
-        usable_memory_bytes=total,
-        usable_basis="the whole memory: what else runs here is not known",
+        usable_memory_bytes=allowed if limited else total,
+        usable_basis=(
+            "the limit that this process's control group is held to"
+            if limited
+            else "the whole memory: what else runs here is not known"
+        ),
         is_this_machine=True,
     )
 

@@ -5,6 +5,7 @@ import sys
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
 from seemant import __version__
+from seemant.cli.surroundings import begin, check_words, end, reader_left
 
 COMMANDS = {
     "doctor": ("seemant.cli.doctor:doctor", "What this machine can do, what is missing."),
@@ -58,12 +59,14 @@ def build(asked: str | None = None) -> App:
 
 def main() -> None:
     """Run a command; exit 0 done, 1 the world failed, 2 wrong input or use, 130 interrupted."""
-    sys.exit(run(sys.argv[1:]))
+    begin()
+    sys.exit(end(run(sys.argv[1:])))
 
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
     try:
+        check_words(arguments)
         app = build(arguments[0] if arguments else None)
         result = app(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
@@ -73,9 +76,12 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted; what is done is kept, the same command goes on", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left: nothing more to say
-        return 0
+    except BrokenPipeError as error:
+        return 0 if reader_left() else _fail(error)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich ends so when the reader left
+            return 0
+        raise
     except Exception as error:
         return _fail(error)
     return result if isinstance(result, int) else 0

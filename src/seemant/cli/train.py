@@ -83,6 +83,7 @@ def train(
 def print_plan(reference: str, name: str, config: TrainConfig) -> None:
     """Print the memory that a run of a model would take; under a limit, the plan that fits it."""
     from seemant.models.resolve import resolve
+    from seemant.train.compute import compute_here
     from seemant.train.memory.plan import RUNTIME_BYTES
     from seemant.train.memory.plan_text import plan_text, search_text
     from seemant.train.memory.search import fit_to, plan_for
@@ -90,6 +91,8 @@ def print_plan(reference: str, name: str, config: TrainConfig) -> None:
     from seemant.train.session import settled
 
     shape = shape_of_model(resolve(reference).path)
+    compute = compute_here(config.compute, gpu=True, say=print)
+    config = config.model_copy(update={"compute": compute})
     if config.memory_limit is None:
         plan = plan_for(shape, settled(config), config.max_length, runtime_bytes=RUNTIME_BYTES)
     else:

@@ -100,13 +100,22 @@ def from_os_error(error: OSError, target: Path | None = None) -> SeemantError:
     where = str(named) if named else None
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return NoPermission(
-            f"permission denied: {error.strerror}",
-            where=where,
-            fix="make the place writable, or name another with --out, then run it again",
+            f"permission denied: {error.strerror}", where=where, fix=_other_place(where)
         )
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return BadFile(f"{error.strerror}".lower(), where=where, fix="check the path")
     return WorldError(f"the system said: {error.strerror or error}", where=where)
+
+
+def _other_place(where: str | None) -> str:
+    from seemant.core.paths import cache_dir
+
+    try:
+        in_cache = where is not None and Path(where).is_relative_to(cache_dir())
+    except WorldError:
+        in_cache = False
+    other = "set SEEMANT_CACHE to one that can be" if in_cache else "name another with --out"
+    return f"make the place writable, or {other}, then run it again"
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

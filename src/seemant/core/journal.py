@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from seemant.core.errors import BadFile, from_os_error
+from seemant.core.sync import sync_file
 
 
 class Journal:
@@ -39,7 +40,7 @@ class Journal:
             written = 0
             while written < len(line):
                 written += self._file.write(line[written:])
-            os.fsync(self._file.fileno())
+            sync_file(self._file.fileno())
         except OSError as error:
             self._file.truncate(start)
             raise from_os_error(error, self.path) from error

@@ -1,11 +1,14 @@
 """A lock on an artefact's folder: two runs never fill the same one.
 
 The lock is the kernel's (`flock`), so it falls with the process that held it, also after
-kill -9: a `.lock` file that nobody holds is stale and is simply taken over.
+kill -9: a `.lock` file that nobody holds is stale and is simply taken over. Where the filesystem
+has no such locks (some network mounts) the run goes on without one, and says so.
 """
 
+import errno
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ from pathlib import Path
 from seemant.core.errors import Locked
 
 LOCK_NAME = ".lock"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 GRACE_S = 3.0  # the processes of a run that was just killed need a moment to die
 
 
@@ -63,6 +67,14 @@ def _take(descriptor: int, folder: Path, give_up: float) -> bool:
                 where=str(folder),
                 fix="wait for it to end, then run the same command again",
             ) from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            sys.stderr.write(
+                f"warning: the filesystem of {folder} has no locks ({error.strerror}): "
+                "let no second command fill this folder meanwhile\n"
+            )
+            return True
 
 
 def _is_still(descriptor: int, path: Path) -> bool:

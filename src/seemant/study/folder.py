@@ -1,5 +1,6 @@
 """The folder of a study, `runs/STUDY/`: its plan, its log, links to its nodes, its report."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ from seemant.core.jsonl import write_json
 from seemant.study.graph import needs
 from seemant.study.spec import Study
 
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 STATE_NAME = "study.json"
 
 
@@ -20,11 +22,19 @@ def study_folder(store: Path, study: Study) -> Path:
 
 
 def link_node(folder: Path, name: str, artefact: Path) -> None:
-    """Point `nodes/NAME` at the artefact that answers the node."""
+    """Point `nodes/NAME` at the artefact that answers the node, for people: see `write_state`.
+
+    Nothing is pointed at where the filesystem has no links (exFAT, SMB).
+    """
     link = folder / "nodes" / name
     temporary = link.with_name(f".{name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(os.path.relpath(artefact.resolve(), link.parent.resolve()))
+    try:
+        temporary.symlink_to(os.path.relpath(artefact.resolve(), link.parent.resolve()))
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return
+        raise
     temporary.replace(link)
 
 

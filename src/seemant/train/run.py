@@ -19,6 +19,7 @@ def run(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         WorldError: a full disk, or a loss that is not finite; the same call goes on.
     """
     from seemant.train.asked import check_asked
+    from seemant.train.compute import compute_here
     from seemant.train.scale.ranks import under_launcher
 
     check_asked(config, inputs)
@@ -26,6 +27,7 @@ def run(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         from seemant.train.scale.ranks import train_ranks
 
         return train_ranks(config, inputs, out)
+    config = config.model_copy(update={"compute": compute_here(config.compute, gpu=True)})
     if config.memory_limit is not None:
         from seemant.train.memory.supervise import train_limited
 
@@ -37,7 +39,7 @@ def run(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="train",
-    version=3,
+    version=4,
     config=TrainConfig,
     run=run,
     roles={"model": "model", "pairs": "pairs", "replay": "pairs?", "targets": "targets?"},

@@ -1,12 +1,13 @@
 """Writing tensors as one safetensors file, a tensor at a time: no second copy of all of them."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from seemant.core.sync import sync_file
 
 _NAMES = {
     torch.float64: "F64",
@@ -43,4 +44,4 @@ def write_tensors(
             flat = tensor.detach().cpu().contiguous().reshape(-1)
             file.write(flat.view(torch.uint8).numpy().data)
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())

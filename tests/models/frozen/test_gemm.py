@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seemant.models.frozen.gemm import accumulate, product, product_by_rows
+from seemant.models.frozen.gemm import accumulate, onednn_takes, product, product_by_rows
 
 
 @pytest.fixture(params=[True, False], ids=["onednn", "plain"])
@@ -76,3 +76,8 @@ def test_long_sums_are_split_and_lose_less() -> None:
     w = torch.randn(48, 4000, generator=generator)
     want = x.double() @ w.double().T
     assert relative(product(x, w), want) <= 3.5e-7
+
+
+def test_onednn_is_used_only_for_types_that_it_has_multiplied_here(onednn: bool) -> None:
+    assert onednn_takes(torch.float32) == onednn
+    assert not onednn_takes(torch.complex64)

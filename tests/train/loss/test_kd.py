@@ -103,8 +103,10 @@ def test_a_teacher_that_is_the_student_gives_no_loss_and_no_gradient(direction: 
         ),
         h,
     )
-    assert loss.abs().max() <= 1e-7 * 4
-    assert gradient.abs().max() <= 1e-7 * 4 * weight.abs().max()
+    # The teacher's log-probabilities are read as float32, so each is off by half a step of its own.
+    bound = 2.0**2 * torch.finfo(torch.float32).eps / 2 * float(log_p.abs().max())
+    assert loss.abs().max() <= bound
+    assert gradient.abs().max() <= bound * weight.abs().max()
 
 
 def test_with_k_equal_to_the_vocabulary_it_is_the_full_divergence() -> None:

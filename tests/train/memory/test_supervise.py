@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from seemant.core import machine_cache
 from seemant.core.errors import InputError, WorldError
 from seemant.core.jsonl import write_json
 from seemant.core.measurement import Measurement
 from seemant.core.runlog import log_event, read_events
 from seemant.core.stage import Input, Inputs
 from seemant.train.config import TrainConfig
-from seemant.train.memory import machine_cache, supervise
+from seemant.train.memory import supervise
 from seemant.train.memory.limit import Way
+from seemant.train.memory.misses import misses
 from seemant.train.memory.supervise import train_limited
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
@@ -136,12 +138,12 @@ def test_no_plan_is_an_error_of_the_input_and_nothing_is_started(tmp_path: Path)
 
 
 def test_the_miss_is_kept_and_becomes_the_next_plan_s_interval(tmp_path: Path) -> None:
-    assert machine_cache.misses() == []
+    assert misses() == []
     run(tmp_path, asked(), {"mb_kept": 30, "mb_again": 10})
-    (miss,) = machine_cache.misses()
+    (miss,) = misses()
     assert -1 < miss < 5
     run(tmp_path, asked(), {"mb_kept": 30, "mb_again": 10})
-    assert len(machine_cache.misses()) == 1  # the same kind of run counts once
+    assert len(misses()) == 1  # the same kind of run counts once
     plan = read_events(tmp_path / "out", "plan")[-1]
     assert plan["miss_from"] == "largest of 1 misses on this machine"
 

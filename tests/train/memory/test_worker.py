@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from seemant.core import machine_cache
 from seemant.core.jsonl import read_json, write_json, write_records
 from seemant.core.runlog import read_events
 from seemant.core.stage import Done, Input, execute, file_input
 from seemant.train.config import TrainConfig
-from seemant.train.memory import machine_cache
 from seemant.train.memory.worker import FOLDER, MEASUREMENTS
 from seemant.train.run import STAGE
 from tests.train.tiny import pair

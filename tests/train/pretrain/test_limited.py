@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from seemant.core import stage
+from seemant.core import machine_cache, stage
 from seemant.core.errors import InputError, WorldError
 from seemant.core.jsonl import read_json, write_records
 from seemant.core.runlog import read_events
 from seemant.core.stage import Done, execute, file_input
 from seemant.corpus.shipped import shipped
-from seemant.train.memory import machine_cache
 from seemant.train.memory.limit import Way, best_way
 from seemant.train.pretrain.config import PretrainConfig
 from seemant.train.pretrain.limited import pretrain_limited

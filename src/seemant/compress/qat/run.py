@@ -39,8 +39,13 @@ def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     from seemant.core.runlog import log_event
     from seemant.formats.gguf_read import open_gguf
     from seemant.models.adapters import check_base
+    from seemant.train.compute import compute_here
     from seemant.train.determinism import deterministic
 
+    computes = {
+        name: compute_here(getattr(config, name)) for name in ("compute", "teacher_compute")
+    }
+    config = config.model_copy(update=computes)
     model, adapter = inputs["model"], inputs.get("adapter")
     if adapter:
         check_base(adapter.path, model.path, model.sha256)
@@ -76,7 +81,7 @@ def run(config: QatConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="qat",
-    version=3,
+    version=4,
     config=QatConfig,
     run=run,
     roles={

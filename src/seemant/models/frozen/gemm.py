@@ -52,7 +52,7 @@ def wide_product(
     """
     if exact and x.is_cuda:
         return out.copy_(torch.mm(x, w.T, out_dtype=out.dtype))
-    if exact and not (_onednn() and len(x) and len(w)):
+    if exact and not (onednn_takes(x.dtype) and len(x) and len(w)):
         return torch.mm(x.to(out.dtype), w.to(out.dtype).T, out=out)
     r = torch.mm(x, w.T, out=beside)
     out.copy_(r)
@@ -75,7 +75,7 @@ def accumulate(acc: Tensor, p: Tensor, w: Tensor, *, exact: bool = True) -> Tens
         return acc.addmm_(p, w)
     if exact and p.is_cuda:
         return acc.add_(torch.mm(p, w, out_dtype=acc.dtype))
-    if exact and not (_onednn() and len(p) and len(w)):
+    if exact and not (onednn_takes(p.dtype) and len(p) and len(w)):
         return acc.addmm_(p.to(acc.dtype), w.to(acc.dtype))
     r = torch.mm(p, w)
     acc.add_(r)
@@ -102,17 +102,34 @@ def _linear(x: Tensor, w: Tensor) -> Tensor:
 
 def _by_onednn(x: Tensor, w: Tensor) -> bool:
     plain = x.dtype == w.dtype == torch.float32 and x.device.type == "cpu"
-    return plain and x.numel() > 0 and w.numel() > 0 and _slow_mkl() and _onednn()
+    return plain and x.numel() > 0 and w.numel() > 0 and _slow_mkl() and onednn_takes(x.dtype)
 
 
-def _onednn() -> bool:
-    # The switch of `torch.backends.mkldnn.flags` holds here too.
-    return _has_operator() and torch._C._get_mkldnn_enabled()
+def onednn_takes(dtype: torch.dtype) -> bool:
+    """Return whether oneDNN multiplies matrices of this type here.
+
+    The switch of `torch.backends.mkldnn.flags` holds here too.
+    """
+    return bool(torch._C._get_mkldnn_enabled()) and _has_run(dtype)
 
 
 @cache
-def _has_operator() -> bool:
-    return torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+def _has_run(dtype: torch.dtype) -> bool:
+    """Try it: the operator may be there and refuse (bfloat16 on a CPU with AVX2 alone does)."""
+    if not (torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        return False
+    x, w = torch.ones(5, 32, dtype=dtype), torch.ones(7, 32, dtype=dtype)
+    acc = torch.ones(5, 7, dtype=dtype)
+    try:
+        for each in (w, w.T.contiguous().T):
+            if not (_linear(x, each) == 32).all():
+                return False
+            sums = torch.ops.mkldnn._linear_pointwise.binary(x, acc, each, None, "add")
+            if not (sums == 33).all():
+                return False
+    except RuntimeError:
+        return False
+    return True
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 from seemant.models.decoder.shape import DecoderShape
 from seemant.train.config import TrainConfig
-from seemant.train.memory.machine_cache import remember_miss
+from seemant.train.memory.misses import remember_miss
 from seemant.train.memory.plan import Malloc, Plan, plan_of
 
 

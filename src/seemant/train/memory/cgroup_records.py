@@ -5,6 +5,7 @@ are ever removed, and only when the process that made them is gone.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from seemant.core.errors import SeemantError
@@ -14,25 +15,27 @@ from seemant.train.memory.cgroup import Group
 
 
 def remember(group: Group) -> None:
-    """Write down that this process made a group."""
-    record = _folder() / f"{group.path.name}.json"
-    record.parent.mkdir(parents=True, exist_ok=True)
+    """Write down that this process made a group, where there is a cache to write to."""
     maker = {"pid": os.getpid(), "started": _started(os.getpid())}
-    write_json(
-        record,
-        {"path": str(group.path), "version": group.version, "inode": group.inode, **maker},
-    )
+    said = {"path": str(group.path), "version": group.version, "inode": group.inode, **maker}
+    with suppress(SeemantError, OSError):
+        write_json(_folder() / f"{group.path.name}.json", said)
 
 
 def forget(group: Group) -> None:
     """Strike out a group that is removed."""
-    (_folder() / f"{group.path.name}.json").unlink(missing_ok=True)
+    with suppress(SeemantError, OSError):
+        (_folder() / f"{group.path.name}.json").unlink(missing_ok=True)
 
 
 def sweep() -> list[Path]:
     """Remove the groups of runs that are gone; return them."""
     removed = []
-    for record in sorted(_folder().glob("*.json")):
+    try:
+        records = sorted(_folder().glob("*.json"))
+    except (SeemantError, OSError):  # no cache, or not ours to read
+        return []
+    for record in records:
         try:
             said = read_json(record)
             if _started(said["pid"]) == said["started"]:

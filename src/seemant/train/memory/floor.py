@@ -11,9 +11,9 @@ import os
 import sys
 from typing import Any, Literal
 
+from seemant.core.child import ask_child
+from seemant.core.machine_cache import recall, remember
 from seemant.core.memory import anonymous_bytes, peak_bytes
-from seemant.train.memory.child import ask_child
-from seemant.train.memory.machine_cache import recall, remember
 
 Libraries = Literal["torch", "bitsandbytes", "transformers"]
 

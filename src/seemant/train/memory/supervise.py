@@ -20,7 +20,7 @@ from seemant.train.memory.attempt import COMMAND, Attempt, attempt, log_attempt,
 from seemant.train.memory.calibrate import learn, plan_of_steps
 from seemant.train.memory.floor import libraries_of, runtime_floor
 from seemant.train.memory.limit import WAYS, Way
-from seemant.train.memory.machine_cache import misses
+from seemant.train.memory.misses import misses
 from seemant.train.memory.plan import Plan, predicted
 from seemant.train.memory.plan_text import plan_text, search_text
 from seemant.train.memory.search import Found, fit_to

@@ -16,6 +16,9 @@ def run(config: PretrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         WorldError: a full disk, a loss that is not finite, or more memory taken than
             `memory_limit`; the same call goes on.
     """
+    from seemant.train.compute import compute_here
+
+    config = config.model_copy(update={"compute": compute_here(config.compute, gpu=True)})
     if config.memory_limit is not None:
         from seemant.train.pretrain.limited import pretrain_limited
 
@@ -27,7 +30,7 @@ def run(config: PretrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="pretrain",
-    version=2,
+    version=3,
     config=PretrainConfig,
     run=run,
     roles={"text": "paragraphs"},

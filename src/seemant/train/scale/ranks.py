@@ -89,7 +89,18 @@ def train_ranks(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurem
         if wants_shards():
             check_even(config.accumulation, world.size)
         _check_same(world, config, inputs, out)
+        config = config.model_copy(update={"compute": _compute(world, config)})
         return train_session(config, inputs, out, world=world)
+
+
+def _compute(world: object, config: TrainConfig) -> str:
+    """Return the number type of all ranks: what rank 0's machine gains by."""
+    from seemant.train.compute import compute_here
+    from seemant.train.scale.processes import ProcessWorld
+
+    if not isinstance(world, ProcessWorld):
+        return compute_here(config.compute, gpu=True)
+    return str(world.from_main(compute_here(config.compute, gpu=True) if world.is_main else ""))
 
 
 def _refuse_limit(config: TrainConfig) -> None:

@@ -30,6 +30,7 @@ def run(config: TargetsConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     """
     from seemant.models.decoder.load import load_decoder
     from seemant.models.resolve import weights_in
+    from seemant.train.compute import compute_here
     from seemant.train.determinism import deterministic
     from seemant.train.loss.stream import Reading
     from seemant.train.teacher.shards import store_all
@@ -41,6 +42,7 @@ def run(config: TargetsConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         tokenizer_hash,
     )
 
+    config = config.model_copy(update={"compute": compute_here(config.compute)})
     model, threads = inputs["model"], config.threads or cores()
     form, checked = _rows(config, inputs, out)
     teacher = Teacher(
@@ -87,7 +89,7 @@ def run(config: TargetsConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="targets",
-    version=1,
+    version=2,
     config=TargetsConfig,
     run=run,
     roles={"model": "model", "pairs": "pairs"},
