@@ -58,6 +58,34 @@ def test_a_reader_that_leaves_early_is_no_error(command: str, tmp_path: Path) ->
     assert done.stdout.split() == ["0"] and done.stderr == ""
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "5", "many", "-3", "40"])
+def test_a_terminal_of_few_columns_gets_the_help(columns: str) -> None:
+    done = subprocess.run(
+        [*SEEMANT, "doctor", "--help"],
+        env=environment(COLUMNS=columns, TERM="dumb"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 and "--again" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("target", ["nowhere", "out"], ids=["leads nowhere", "leads to itself"])
+def test_a_link_that_leads_to_no_folder_is_refused_in_a_sentence(
+    target: str, tmp_path: Path
+) -> None:
+    (tmp_path / "out").symlink_to(target)
+    done = subprocess.run(sample(tmp_path), cwd=tmp_path, env=environment(), capture_output=True)
+    assert done.returncode == 2 and b"a link that leads" in done.stderr
+
+
+def test_a_link_to_a_folder_is_that_folder(tmp_path: Path) -> None:
+    (tmp_path / "real place").mkdir()
+    (tmp_path / "out").symlink_to("real place")
+    done = subprocess.run(sample(tmp_path), cwd=tmp_path, env=environment(), capture_output=True)
+    assert done.returncode == 0 and (tmp_path / "real place" / "manifest.json").is_file()
+
+
 def test_output_that_has_no_room_is_a_sentence() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

@@ -6,12 +6,14 @@ Nothing here prints but `end`, and nothing imports more than the standard librar
 import os
 import pwd
 import select
+import shutil
 import sys
 from collections.abc import Sequence
 
 from seemant.core.errors import InputError, from_os_error
 
 _UTF8 = "utf-8"
+_COLUMNS = 40  # with fewer the help cannot be laid out
 
 
 def begin() -> None:
@@ -19,7 +21,8 @@ def begin() -> None:
 
     A locale that is not UTF-8 decides file names and text files: the program begins anew in
     Python's UTF-8 mode, which its children inherit. A stream that is closed becomes one that takes
-    everything. Letters that a stream cannot hold are written as escapes.
+    everything. Letters that a stream cannot hold are written as escapes. A terminal of a few
+    columns is written to as one of forty.
     """
     if not sys.flags.utf8_mode and sys.getfilesystemencoding().lower() != _UTF8:
         os.environ["PYTHONUTF8"] = "1"
@@ -32,6 +35,11 @@ def begin() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding=_UTF8))  # noqa: SIM115, PTH123
+    named = os.environ.get("COLUMNS", "")
+    if named.isdigit() and int(named) == 0:  # which nothing can be laid out in: not meant
+        del os.environ["COLUMNS"]
+    if shutil.get_terminal_size().columns < _COLUMNS:
+        os.environ["COLUMNS"] = str(_COLUMNS)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -104,7 +104,16 @@ def from_os_error(error: OSError, target: Path | None = None) -> SeemantError:
         )
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return BadFile(f"{error.strerror}".lower(), where=where, fix="check the path")
+    if error.errno in _BAD_PATH:
+        return BadFile(_BAD_PATH[error.errno], where=where, fix="name another path")
     return WorldError(f"the system said: {error.strerror or error}", where=where)
+
+
+_BAD_PATH = {
+    errno.EEXIST: "a file, or a link that leads nowhere, stands where a folder is to be",
+    errno.ELOOP: "a link that leads back to itself",
+    errno.ENAMETOOLONG: "a name that is too long for the filesystem",
+}
 
 
 def _other_place(where: str | None) -> str:
