@@ -80,3 +80,59 @@ def test_a_probe_knows_its_family() -> None:
         id="capital-of-x.kn", lang="kn", category="c", question="q", accepted=["a"], distractors=[]
     )
     assert probe.family == "capital-of-x"
+
+
+PAIR = {"instruction": "क?", "output": "ख", "lang": "hi"}
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\ufeff\ufeff"])
+def test_a_byte_order_mark_is_no_content(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(f"{mark}{json.dumps(GOOD)}\r\n{mark}{json.dumps(GOOD)}\r\n")
+    assert [p.text for p in read_records(path, Paragraph)] == ["नमस्ते"] * 2
+
+
+@pytest.mark.parametrize("field", ["input", "id", "paragraph_id", "teacher", "checks"])
+@pytest.mark.parametrize("empty", ["null", "NaN"])
+def test_null_is_absent(field: str, empty: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(PAIR)[:-1] + f', "{field}": {empty}}}\n')
+    assert read_records(path, Pair) == [Pair.model_validate(PAIR)]
+
+
+@pytest.mark.parametrize(("id", "read"), [("17", "17"), ('"17"', "17"), ("17.0", "17")])
+def test_ids_may_be_numbers(id: str, read: str) -> None:
+    assert Pair.model_validate_json(json.dumps(PAIR)[:-1] + f', "id": {id}}}').id == read
+
+
+@pytest.mark.parametrize("lang", ["hi", "Hindi", "HI", "hi-IN", "hin", "हिन्दी"])
+def test_a_language_may_be_written_as_people_do(lang: str) -> None:
+    assert Pair.model_validate(PAIR | {"lang": lang}).lang == "hi"
+
+
+def test_a_required_field_that_is_null_and_an_unknown_language_are_still_wrong() -> None:
+    for wrong in ({"output": None}, {"lang": "fr"}, {"id": True}):
+        with pytest.raises(ValueError, match="validation error"):
+            Pair.model_validate(PAIR | wrong)
+
+
+def test_a_line_in_another_encoding_is_named_with_its_number(tmp_path: Path) -> None:
+    path, aside = tmp_path / "in.jsonl", tmp_path / "rejected.jsonl"
+    latin = json.dumps(GOOD | {"text": "né"}, ensure_ascii=False).encode("latin-1")
+    path.write_bytes(json.dumps(GOOD).encode() + b"\n\n" + latin + b"\n")
+    assert len(read_records(path, Paragraph, rejected=aside)) == 1
+    (bad,) = read_records(aside, Rejected)
+    assert bad.line == 3 and bad.reason.startswith("not UTF-8")
+
+
+def test_separators_inside_a_string_end_no_line_and_half_a_pair_is_set_aside(
+    tmp_path: Path,
+) -> None:
+    path, aside = tmp_path / "in.jsonl", tmp_path / "rejected.jsonl"
+    odd = json.dumps(GOOD | {"text": "a\x85b\u2028c\u2029d\x0be"}, ensure_ascii=False)
+    path.write_text(odd + '\n{"id": "x", "lang": "hi", "text": "\\ud83d half"}\n')
+    assert [p.text for p in read_records(path, Paragraph, rejected=aside)] == [
+        "a\x85b\u2028c\u2029d\x0be"
+    ]
+    (bad,) = read_records(aside, Rejected)
+    assert bad.line == 2

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
+from seemant.core.sources import Source, open_source
 from seemant.corpus import blocks
 from seemant.corpus.blocks import Draw, count_lines, draw_lines, find_line
 from seemant.corpus.rules import Line, Rules, SetAside, judge
-from seemant.corpus.sources import Source, open_source
 
 SMALL_BLOCK = 64
 

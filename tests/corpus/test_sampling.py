@@ -175,7 +175,7 @@ def test_bad_files_say_what_and_where(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04rest")
     for name, what in {
         "binary": "binary",
-        "utf16.txt": "binary",
+        "utf16.txt": "UTF-16",
         "packed.gz": "binary",
         "a.zip": "zip",
         "missing": "no such file",

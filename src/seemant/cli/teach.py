@@ -27,7 +27,7 @@ def targets(
     model
         The teacher: a model reference with the student's tokenizer.
     pairs
-        A distill artefact's folder, or a .jsonl file of Alpaca pairs with `lang`.
+        A distill artefact's folder, or a file of pairs: Alpaca's fields, chats (`messages`), CSV.
     """
     run_stage("targets", config, {"model": model, "pairs": pairs}, run)
 
@@ -48,6 +48,6 @@ def rewrite(
     model
         The student that will be trained: a model reference.
     pairs
-        A distill artefact's folder, or a .jsonl file of Alpaca pairs with `lang`.
+        A distill artefact's folder, or a file of pairs: Alpaca's fields, chats (`messages`), CSV.
     """
     run_stage("rewrite", config, {"model": model, "pairs": pairs}, run)

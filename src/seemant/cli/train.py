@@ -36,7 +36,7 @@ def train(
     model
         A model reference (embedded:, path:, hf:, run:, config:); a recipe brings its own.
     pairs
-        A distill artefact's folder, or a .jsonl file of Alpaca pairs with `lang`.
+        A distill artefact's folder, or a file of pairs: Alpaca's fields, chats (`messages`), CSV.
     recipe
         Settings of a run that was made before: indic-v1 or nano. Flags win over them.
     replay_pairs
@@ -106,17 +106,16 @@ def show(reference: str, pairs: str, config: TrainConfig, n_rows: int = 3) -> bo
     """Print the first rows as they are learned; return whether their labels spell the answers."""
     from rich.console import Console
 
-    from seemant.core.jsonl import read_records
-    from seemant.core.records import Pair
+    from seemant.corpus.pairs import read_pairs
     from seemant.models.resolve import languages_of, resolve
     from seemant.train.rows.check import check
     from seemant.train.rows.dataset import pairs_file
     from seemant.train.rows.form import form_of
     from seemant.train.rows.show import show_rows
 
-    form = form_of(resolve(reference).path, config)
     file = pairs_file(Path(pairs.removeprefix("run:")))
-    every = {pair.key: pair for pair in read_records(file, Pair)}
+    every = {pair.key: pair for pair in read_pairs(file)}  # before a model is opened
+    form = form_of(resolve(reference).path, config)
     languages = config.languages or languages_of(reference)
     rows = check(list(every.values()), form, languages=languages, where=str(file)).rows[:n_rows]
     return show_rows(rows, [every[row.key] for row in rows], form, Console())

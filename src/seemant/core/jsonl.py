@@ -1,7 +1,10 @@
-"""Reading and writing records as JSON Lines; a bad line is set aside, counted, never dropped."""
+"""Reading and writing records as JSON Lines; a bad line is set aside, counted, never dropped.
+
+Records that people bring may as well be a JSON array, a table, or packed (`core.sources`).
+"""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 from seemant.core.atomic import write_atomic
 from seemant.core.errors import BadFile, BadRecord
 from seemant.core.records import Record
+from seemant.core.sources import BOM, numbered_lines, open_source
 
+_LONGEST_LINE_BYTES = 1 << 28
 R = TypeVar("R", bound=Record)
 
 
@@ -24,31 +29,44 @@ class Rejected(Record):
 
 
 def read_records(
-    path: Path, kind: type[R], *, rejected: Path | None = None, tolerant: bool = False
+    path: Path,
+    kind: type[R],
+    *,
+    rejected: Path | None = None,
+    tolerant: bool = False,
+    read: Callable[[str], R] | None = None,
+    needs: str | None = None,
 ) -> list[R]:
     """Return the file's valid records, in order; bad lines go to the file `rejected`.
 
     tolerant: bad lines are passed over without a file, as another process writes it.
+    read: makes a record of a line's JSON, in place of `kind`'s own fields; it raises ValueError.
+    needs: what a line must hold, in words; None names the required fields.
 
     Raises:
-        BadFile: the file is missing or binary.
+        BadFile: the file is missing, binary, or neither JSON nor a table.
         BadRecord: no valid line is left (exit 2); or a line is bad and neither `rejected`
             nor `tolerant` is given.
     """
+    read = read or kind.model_validate_json
     records: list[R] = []
     aside: list[Rejected] = []
-    for number, raw in enumerate(_lines(path), start=1):
-        if not raw.strip():
-            continue
+    source = open_source(path, records=True)
+    for number, _, raw in numbered_lines(source, _LONGEST_LINE_BYTES):
         try:
-            records.append(kind.model_validate_json(raw.decode("utf-8")))
+            text = raw.decode("utf-8").lstrip(BOM)
+            if text and not text.isspace():
+                records.append(read(text))
         except UnicodeDecodeError as error:
             aside.append(_reject(path, number, f"not UTF-8: {error.reason}", raw))
         except ValidationError as error:
             aside.append(_reject(path, number, _reason(error), raw))
+        except ValueError as error:
+            aside.append(_reject(path, number, str(error), raw))
+    needs = needs or f"each line is one JSON object with {', '.join(_required(kind))}"
     if aside and rejected is None and not tolerant:
         first = aside[0]
-        raise BadRecord(first.reason, where=f"{path}:{first.line}", fix="mend or remove the line")
+        raise BadRecord(first.reason, where=f"{path}:{first.line}", fix=f"mend the line: {needs}")
     if rejected is not None and aside:
         write_records(rejected, aside)
     if not records:
@@ -57,7 +75,7 @@ def read_records(
             f"no valid {kind.__name__.lower()} in the file"
             + (f" ({len(aside)} bad lines; the first: {aside[0].reason})" if aside else ""),
             where=where,
-            fix=f"each line is one JSON object with {', '.join(_required(kind))}",
+            fix=needs,
         )
     return records
 
@@ -74,7 +92,7 @@ def read_json(path: Path) -> Any:
         BadFile: the file is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise BadFile("no such file", where=str(path)) from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -84,20 +102,6 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as an indented JSON file, whole or not at all."""
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    if not path.is_file():
-        raise BadFile("no such file", where=str(path), fix="check the path")
-    with path.open("rb") as file:
-        if b"\0" in file.read(8192):
-            raise BadFile(
-                "a binary file where JSON Lines are expected",
-                where=str(path),
-                fix="name a UTF-8 text file with one JSON object a line",
-            )
-        file.seek(0)
-        yield from file
 
 
 def _reject(path: Path, line: int, reason: str, raw: bytes) -> Rejected:

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from random import Random
 
+from seemant.core.sources import Source
 from seemant.corpus.reservoir import Judge
 from seemant.corpus.rules import Line, SetAside
-from seemant.corpus.sources import Source
 
 BLOCK_BYTES = 1 << 12  # a page: random reads cost no more than they must
 PILOT_BLOCKS = 1024  # shared among the files by size

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
+from seemant.core.sources import RawLine, Source, stream_lines
 from seemant.corpus.rules import Line, SetAside
-from seemant.corpus.sources import RawLine, Source, stream_lines
 
 Judge = Callable[[Source, int, bytes], Line | SetAside | None]
 

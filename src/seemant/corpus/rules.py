@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from seemant.core.errors import nearest
 from seemant.core.records import LANGUAGES, Lang, Record, nfc
+from seemant.core.sources import BOM, Source, is_json_object
 from seemant.corpus.scripts import LANGUAGE_NAMES, detect_lang
-from seemant.corpus.sources import Source
 from seemant.corpus.told import other_language
 
 NOT_UTF8 = "not UTF-8"
@@ -83,11 +83,13 @@ def judge(source: Source, offset: int, raw: bytes, rules: Rules) -> Line | SetAs
     if source.json:
         if len(raw) >= source.limit_bytes:
             return aside("JSON line too long", f"over {source.limit_bytes} bytes")
-        found = _field(text, rules.text_field)
+        found = _field(text.lstrip(BOM), rules.text_field)
         if isinstance(found, _Problem):
             return aside(found.reason, found.detail)
         text = found
-    text = nfc(text.replace("\ufeff", "").strip())
+    elif is_json_object(text):
+        return aside("JSON in a text file", "name a file that holds nothing but JSON Lines")
+    text = nfc(text.replace(BOM, "").strip())
     if not text:
         return None  # blank: not a member of the population
     if len(text) < rules.min_characters:

@@ -11,11 +11,11 @@ from typing import Literal
 
 from seemant.core.errors import BadFile, BadRecord
 from seemant.core.seeds import derive_seed
+from seemant.core.sources import Source, open_source
 from seemant.corpus.blocks import BLOCK_BYTES, Draw, draw_lines
 from seemant.corpus.reservoir import reservoir
 from seemant.corpus.rules import Line, Rules, SetAside, judge, others_in
 from seemant.corpus.scripts import LANGUAGE_NAMES
-from seemant.corpus.sources import Source, open_source
 from seemant.corpus.told import SAME_SCRIPT
 
 SCAN_BELOW_BYTES = 1 << 25  # smaller corpora are read whole: it takes no longer than the pilot
@@ -63,8 +63,8 @@ def sample_lines(
     rules = rules or Rules()
     sources = [open_source(path) for path in paths]
     verdict = partial(_judge, rules=rules)
-    packed = any(source.packing != "plain" for source in sources)
-    if not packed and sum(source.size_bytes for source in sources) >= scan_below_bytes:
+    in_lines = all(source.in_lines for source in sources)
+    if in_lines and sum(source.size_bytes for source in sources) >= scan_below_bytes:
         generator = Random(derive_seed(seed, "corpus", "blocks"))
         drawn = draw_lines(sources, n, verdict, generator, block_bytes=block_bytes)
         if drawn is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Container
 
 from seemant.core.errors import InputError
+from seemant.core.stage import Inputs
 from seemant.train.config import TrainConfig
 
 # weight, role, what is missing, how to give it
@@ -39,3 +40,17 @@ def check_asked(config: TrainConfig, roles: Container[str]) -> None:
                 where=where,
                 fix=f"give --{name.replace('_', '-')} a weight, or leave the input out",
             )
+
+
+def check_pairs(inputs: Inputs) -> None:
+    """Check that the files of pairs hold pairs, in the first second: before a model is opened.
+
+    Raises:
+        BadFile, BadRecord: one holds none; it says what stands there instead.
+    """
+    from seemant.corpus.pairs import read_pairs
+    from seemant.train.rows.dataset import pairs_file
+
+    for role in ("pairs", "replay"):
+        if role in inputs:
+            read_pairs(pairs_file(inputs[role].path), tolerant=True)

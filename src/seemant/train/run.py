@@ -18,11 +18,12 @@ def run(config: TrainConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         InputError: the model's template, tokenizer or head cannot be trained on, or no plan fits.
         WorldError: a full disk, or a loss that is not finite; the same call goes on.
     """
-    from seemant.train.asked import check_asked
+    from seemant.train.asked import check_asked, check_pairs
     from seemant.train.compute import compute_here
     from seemant.train.scale.ranks import under_launcher
 
     check_asked(config, inputs)
+    check_pairs(inputs)
     if under_launcher():
         from seemant.train.scale.ranks import train_ranks
 

@@ -12,12 +12,14 @@ from seemant.core.errors import BadFile
 from seemant.core.jsonl import read_records
 from seemant.core.records import LANGUAGES, Lang, Pair, Paragraph
 from seemant.core.seeds import rng
+from seemant.core.sources import BOM, Source, numbered_lines, open_source
 from seemant.corpus.scripts import SCRIPT_NAMES, detect_lang
 from seemant.models.tokenizer import Tokenizer
 
 PART, PAIRS = "calibration.jsonl", "pairs.jsonl"
 LENGTH = 512
 MEASURED = 4  # of a search's text, every fourth paragraph measures
+_LONGEST_LINE_BYTES = 1 << 28
 LEAST = 512  # tokens a language: fewer say nothing of a matrix's thousand directions
 
 Sequences = dict[Lang, list[list[int]]]
@@ -40,10 +42,10 @@ class Text:
 
 
 def read_text(path: Path, *, rejected: Path | None = None) -> Text:
-    """Return the calibration part of a corpus artefact, the pairs of a distill artefact, a .jsonl
-    file of paragraphs, or the lines of a text file, each in the language that its script tells.
+    """Return the calibration part of a corpus artefact, the pairs of a distill artefact, a file
+    of paragraphs, or the lines of a text file, each in the language that its script tells.
 
-    rejected: where bad lines of a .jsonl file go; None: they are errors.
+    rejected: where bad lines of a file of paragraphs go; None: they are errors.
 
     Raises:
         BadFile: missing, not text, or no line in a known script.
@@ -55,10 +57,13 @@ def read_text(path: Path, *, rejected: Path | None = None) -> Text:
             (each.lang, f"{each.instruction}\n{each.input}\n{each.output}") for each in pairs
         )
     place = path / PART if path.is_dir() else path
-    if place.suffix == ".jsonl":
+    if not place.is_file():
+        raise BadFile("no such calibration text", where=str(place), fix="check the path")
+    source = open_source(place)
+    if source.json:
         records = read_records(place, Paragraph, rejected=rejected)
         return _by_language((each.lang, each.text) for each in records)
-    text = _by_language((detect_lang(line), line) for line in _lines(place))
+    text = _by_language((detect_lang(line), line) for line in _lines(source))
     if not text.languages:
         raise BadFile(
             "no line of calibration text is in a known script",
@@ -165,13 +170,13 @@ def _by_language(pairs: Iterable[tuple[Lang | None, str]]) -> Text:
     return Text(found)
 
 
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        raise BadFile("no such calibration text", where=str(path), fix="check the path")
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise BadFile("calibration text that is not UTF-8", where=str(path)) from error
+def _lines(source: Source) -> Iterator[str]:
+    for number, _, raw in numbered_lines(source, _LONGEST_LINE_BYTES):
+        try:
+            yield raw.decode("utf-8").lstrip(BOM)
+        except UnicodeDecodeError as error:
+            where = f"{source.path}:{number}"
+            raise BadFile("calibration text that is not UTF-8", where=where) from error
 
 
 def _kept_back(lang: Lang, text: Text) -> str:

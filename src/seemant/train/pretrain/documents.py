@@ -10,9 +10,8 @@ from seemant.core.errors import BadRecord
 from seemant.core.hashing import text_sha256
 from seemant.core.jsonl import read_records
 from seemant.core.records import LANGUAGES, Lang, Paragraph
+from seemant.core.sources import BOM, Source, is_json_object, open_source, stream_lines
 from seemant.corpus.scripts import detect_lang
-from seemant.corpus.sources import Source, open_source, stream_lines
-from seemant.train.pretrain.packed import packed_records
 
 _BLANK = "without a visible character"
 _OWN_PARTS = (("distil.jsonl", "calibration.jsonl"), ("heldout.jsonl",))
@@ -41,10 +40,11 @@ def read_documents(
     seed: int,
     rejected: Path | None = None,
 ) -> Documents:
-    """Return the documents of a corpus artefact, a .jsonl file of paragraphs, or a .txt file.
+    """Return the documents of a corpus artefact, a file of paragraphs, or a file of text.
 
-    Files may be plain, .gz or .zst. A corpus artefact brings its own held-out part. In a .txt file
-    every line is a document; its language is the only one asked for, else that of its script.
+    Files are told by their content, plain or packed. A corpus artefact brings its own held-out
+    part. In a text file every line is a document; its language is the only one asked for, else
+    that of its script.
 
     Raises:
         BadFile, BadRecord: unreadable, or nothing left to train on.
@@ -57,12 +57,10 @@ def read_documents(
     else:
         source = open_source(path)
         every: Iterable[Paragraph]
-        if not source.json:
-            every = _lines(source, languages, aside)
-        elif source.packing == "plain":
+        if source.json:
             every = _records(path.parent, [path.name], rejected)
         else:
-            every = packed_records(source, rejected)
+            every = _lines(source, languages, aside)
         train, heldout = hold_out(_wanted(every, languages, aside), heldout_share, seed)
     if not train:
         raise BadRecord(
@@ -131,9 +129,12 @@ def _lines(
     only = languages[0] if languages is not None and len(languages) == 1 else None
     for offset, raw in stream_lines(source):
         try:
-            text = raw.decode("utf-8").strip()
+            text = raw.decode("utf-8").lstrip(BOM).strip()
         except UnicodeDecodeError:
             aside["not UTF-8"] += 1
+            continue
+        if is_json_object(text):
+            aside["JSON in a text file"] += 1
             continue
         if len(raw) >= source.limit_bytes:
             aside["longer than 64 kB"] += 1

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seemant.core.journal import Journal
-from seemant.core.jsonl import read_records, write_records
+from seemant.core.jsonl import write_records
 from seemant.core.measurement import Measurement, exact
 from seemant.core.progress import progress
 from seemant.core.records import Lang, Pair, Record
@@ -31,17 +31,18 @@ def run(config: RewriteConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         BadRecord: no valid pair in the file.
         BadFile: the model cannot be read.
     """
+    from seemant.corpus.pairs import read_pairs
     from seemant.models.backends.open import open_backend
     from seemant.models.backends.protocol import Sampling
     from seemant.models.prompts import template_of
     from seemant.models.resolve import languages_of, weights_in
     from seemant.train.rows.dataset import pairs_file
 
+    pairs = read_pairs(pairs_file(inputs["pairs"].path), rejected=out / "rejected.jsonl")
     model = inputs["model"]
     weights = weights_in(model.path)
     template = template_of(weights)
     languages = config.languages or languages_of(model.label)
-    pairs = read_records(pairs_file(inputs["pairs"].path), Pair, rejected=out / "rejected.jsonl")
     sampling = Sampling(max_new_tokens=config.max_new_tokens)
     lines: dict[str, Kept] = {}
     with (

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seemant.core.errors import InputError
-from seemant.core.jsonl import read_records, write_records
-from seemant.core.records import LANGUAGES, Lang, Pair
+from seemant.core.jsonl import write_records
+from seemant.core.records import LANGUAGES, Lang
 from seemant.core.runlog import log_event
 from seemant.core.stage import Inputs
+from seemant.corpus.pairs import read_pairs
 from seemant.models.resolve import languages_of
 from seemant.train.config import TrainConfig
 from seemant.train.rows.check import Checked, SetAside, check, none_left
@@ -112,7 +113,7 @@ def _checked(
 ) -> Checked:
     file = pairs_file(path)
     rejected = out / "rejected.jsonl" if out else None  # rank 0 alone has a place to write
-    pairs = read_records(file, Pair, rejected=rejected, tolerant=out is None)
+    pairs = read_pairs(file, rejected=rejected, tolerant=out is None)
     kept, noisy = without_noise(pairs, checked_only=config.checked_only, max_news=config.max_news)
     if not kept:
         raise none_left(noisy, str(file))
@@ -123,6 +124,6 @@ def _checked(
 
 def _replayed(config: TrainConfig, path: Path, form: Form, languages: Sequence[Lang]) -> Checked:
     # What is replayed is the base's own ground: its language need not be one that is trained on.
-    pairs = read_records(pairs_file(path), Pair)
+    pairs = read_pairs(pairs_file(path))
     every = tuple({*languages, *(pair.lang for pair in pairs)})
     return check(pairs, replace(form, bucket=REPLAY), languages=every, where=str(path))

@@ -4,11 +4,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seemant.core.jsonl import read_records, write_json, write_records
+from seemant.core.jsonl import write_json, write_records
 from seemant.core.machine import cores
 from seemant.core.measurement import Measurement, exact
 from seemant.core.progress import progress
-from seemant.core.records import Pair
 from seemant.core.refs import short_name
 from seemant.core.runlog import log_event
 from seemant.core.stage import Inputs, Stage
@@ -98,6 +97,7 @@ STAGE = Stage(
 
 def _rows(config: TargetsConfig, inputs: Inputs, out: Path) -> "tuple[Form, Checked]":
     from seemant.core.errors import BadConfig
+    from seemant.corpus.pairs import read_pairs
     from seemant.models.resolve import languages_of
     from seemant.train.config import TrainConfig
     from seemant.train.rows.check import check
@@ -107,13 +107,13 @@ def _rows(config: TargetsConfig, inputs: Inputs, out: Path) -> "tuple[Form, Chec
     how = TrainConfig(
         max_length=config.max_length, on_long=config.on_long, study_prompt=config.study_prompt
     )
+    file = pairs_file(inputs["pairs"].path)
+    pairs = read_pairs(file, rejected=out / "rejected.jsonl")  # before a model is opened
     form = form_of(inputs["model"].path, how)
     if config.k > form.n_vocab:
         raise BadConfig(
             f"k = {config.k}, but the teacher has {form.n_vocab} tokens", fix="lower --k"
         )
-    file = pairs_file(inputs["pairs"].path)
-    pairs = read_records(file, Pair, rejected=out / "rejected.jsonl")
     languages = config.languages or languages_of(inputs["model"].label)
     checked = check(pairs, form, languages=languages, where=str(file))
     write_records(out / "set_aside.jsonl", checked.aside)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 _CHUNK_BYTES = 1 << 17
+_LARGEST_WINDOW = 1 << 31  # what `zstd --long=31` writes; the library's own limit is 2**27
 
 
 class DamagedZstd(Exception):
@@ -49,7 +50,10 @@ class _Frames(io.RawIOBase):
     def _unpack(self) -> None:
         import zstandard
 
-        frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        frame = (
+            self._frame
+            or zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
+        )
         try:
             self._ready = frame.decompress(self._packed)
         except zstandard.ZstdError as error:
