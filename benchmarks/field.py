@@ -56,7 +56,7 @@ def cases(only: str | None) -> list[tuple[str, Case]]:
     return [
         (kind, case)
         for kind in kinds
-        for case in importlib.import_module(f"field_cases.{kind}").CASES
+        for case in getattr(importlib.import_module(f"field_cases.{kind}"), "CASES", ())
     ]
 
 

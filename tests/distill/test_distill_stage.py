@@ -164,6 +164,39 @@ def test_a_broken_server_ends_the_run_with_its_work_kept_and_the_same_command_go
     assert len(read_records(done.path / "pairs.jsonl", Pair)) == 12
 
 
+FILTERED = (400, json.dumps({"error": {"code": "content_filter", "message": "filtered"}}))
+EMPTY = (200, json.dumps({"choices": [{"message": {"content": None}, "finish_reason": "length"}]}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says", "n_asked"), [(FILTERED, "content_filter", 1), (EMPTY, "empty answer", 3)]
+)
+def test_one_request_without_an_answer_is_a_dropped_pair(
+    answer: tuple[int, str], says: str, n_asked: int, paragraphs_file: Path, tmp_path: Path
+) -> None:
+    def behaviour(text: str, n: int) -> tuple[int, str] | str:
+        return answer if "Korin" in text else good_answer(text)
+
+    with serving(behaviour) as server:
+        done = distil(paragraphs_file, server.teacher, tmp_path)
+    assert len(read_records(done.path / "pairs.jsonl", Pair)) == 11
+    assert len([text for text in server.asked if "Korin" in text]) == n_asked
+    dropped = json.loads((done.path / "dropped.jsonl").read_text())
+    assert dropped["reasons"][0].startswith("no_answer: ") and says in dropped["reasons"][0]
+    reasons = [m.conditions for m in done.manifest.measurements if m.metric == "dropped"]
+    assert reasons == [{"reason": "no_answer"}]
+
+
+def test_a_server_that_refuses_everything_is_the_user_s_to_mend(
+    paragraphs_file: Path, tmp_path: Path
+) -> None:
+    with (
+        serving(lambda text, n: (422, "seed: not permitted")) as server,
+        pytest.raises(InputError, match=r"every request.*\n.*seed: not permitted"),
+    ):
+        distil(paragraphs_file, server.teacher, tmp_path)
+
+
 def test_a_hanging_server_is_given_up_after_the_timeout(
     paragraphs_file: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seemant.core.records import LANGUAGES, Lang
-from seemant.distill.parse import Parsed, parse_completion, parse_json
+from seemant.distill.parse import Parsed, json_fault, parse_completion, parse_json
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_first_whole_object_counts_wherever_it_stands(text: str) -> None:
         "no braces",
         '{"instruction": "कब?"',
         '{"instruction": "कब?", "output": ""}',
-        '{"instruction": "कब?", "output": 5}',
+        '{"instruction": "कब?", "output": true}',
         '{"instruction": ["कब?"], "output": "x"}',
         "{" * 100_000,
         "[" * 100_000 + "{",
@@ -91,3 +91,53 @@ def test_parsing_of_near_json_never_raises(text: str) -> None:
 def test_any_pair_survives_the_way_through_json(question: str, answer: str) -> None:
     text = json.dumps({"instruction": question, "output": answer})
     assert parse_json(text) == Parsed(question.strip(), answer.strip(), True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{\n  "instruction": "कब?",\n  "output": "बुधवार\n"\n}',
+        '{"instruction": "कब?", "output": "बुधवार",\n}',
+        "{'instruction': 'कब?', 'output': 'बुधवार'}",
+        "{instruction: 'कब?', output: 'बुधवार'}",
+        "{“instruction”: “कब?”, “output”: “बुधवार”}",
+        '{"instruction": "कब?", "output": "बुधवार"',
+        '```json\n{"instruction": "कब?", "output": "बुधवार"\n```',
+        '{"Instruction": "कब?", "Output": "बुधवार"}',
+        '{"instruction": "the question", "output": "the answer"}\n{"instruction": "कब?", '
+        '"output": "बुधवार"}',
+        'Sure: {"instruction": "कब?",, "output": "बुधवार"} Done.',
+        '{"instruction": "कब?" "output": "बुधवार"} and {"question": "कब?", "answer": "बुधवार"}',
+        '{"instruction": "कब?", // asks when\n "output": "बुधवार"}',
+    ],
+)
+def test_near_json_is_mended(text: str) -> None:
+    assert parse_json(text) == Parsed("कब?", "बुधवार", True)
+
+
+def test_quotes_inside_a_text_and_escapes_survive_the_mending() -> None:
+    text = '{"instruction": "Who said "no" first?", "output": "Tovi\\nof \\"Korin\\"",}'
+    assert parse_json(text) == Parsed('Who said "no" first?', 'Tovi\nof "Korin"', True)
+    assert parse_json("{'instruction': 'What\\'s it?', 'output': 'it\\'s 5'}") == Parsed(
+        "What's it?", "it's 5", True
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("no braces", ""),
+        ('{"instruction": "कब?", "outp', "JSON that breaks off"),
+        ('{"instruction": "कब?", "output": "बुध', "JSON that breaks off"),
+        ('{"instruction": "कब?",', "JSON that breaks off"),
+        ('{"instruction"; 3}', "broken JSON: Expecting ':' delimiter"),
+        ('{"answer": "x"}', "JSON without instruction and output"),
+    ],
+)
+def test_json_that_cannot_be_mended_is_named(text: str, fault: str) -> None:
+    assert parse_json(text) is None
+    assert json_fault(text) == fault
+
+
+def test_an_answer_may_be_a_number() -> None:
+    assert parse_json('{"instruction": "कितने?", "output": 312}') == Parsed("कितने?", "312", True)

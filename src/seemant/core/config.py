@@ -102,6 +102,10 @@ def validate(kind: type[C], value: Any, *, where: str, lines: dict[Key, int], at
             known = _fields_at(kind, first["loc"][:-1])
             what = f"unknown key {dotted!r}"
             raise BadConfig(what, where=place, fix=nearest(str(key[-1]), known)) from error
+        ours = (first.get("ctx") or {}).get("error")
+        cause = ours.__cause__ if isinstance(ours, ValueError) else None
+        if isinstance(cause, BadConfig):  # it shows of the value what may be shown
+            raise BadConfig(f"{dotted}: {cause.what}", where=place, fix=cause.fix) from error
         got = f", got {first['input']!r}" if first["type"] != "missing" else ""
         raise BadConfig(f"{dotted}: {first['msg']}{got}", where=place) from error
 

@@ -11,6 +11,7 @@
         ├── NoPermission    the system refused a read or a write
         ├── Offline         a download that cannot be had now
         ├── ServerDown      a model server that does not answer, or answers nonsense
+        ├── NoAnswer        a model server that has no answer to one request
         └── Locked          another process fills the same folder
 
 An error says what happened, where, and what to do next.
@@ -82,6 +83,24 @@ class Offline(WorldError):
 
 class ServerDown(WorldError):
     """A model server does not answer, or answers nonsense."""
+
+
+class NoAnswer(WorldError):
+    """A model server has no answer to one request; to others it may.
+
+    final: asking again is idle.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        fix: str | None = "ask otherwise, or leave this one out",
+        final: bool = False,
+    ) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.final = final
 
 
 class Locked(WorldError):

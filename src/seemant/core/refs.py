@@ -1,5 +1,6 @@
 """Model references: the one way in which every command and study names a model."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,16 +36,17 @@ def parse_ref(text: str) -> ModelRef:
         UnknownModel: no known scheme, or nothing behind it; the message lists the forms.
     """
     scheme, colon, name = text.partition(":")
+    shown = re.sub(r"//[^/\s]*@", "//***@", text)  # a password in an address is not repeated
     if not colon or scheme not in SCHEMES:
         if Path(text).exists():
             return ModelRef("path", text)
         forms = ", ".join(SCHEMES.values())
         hint = f"{nearest(scheme, SCHEMES)}; " if colon else ""
-        raise UnknownModel(f"unknown model {text!r}", fix=f"{hint}forms: {forms}")
+        raise UnknownModel(f"unknown model {shown!r}", fix=f"{hint}forms: {forms}")
     if not name:
         raise UnknownModel(f"nothing stands behind {text!r}", fix=f"write {SCHEMES[scheme]}")
     if scheme == "openai" and "#" not in name:
-        raise UnknownModel(f"no model named in {text!r}", fix=f"write {SCHEMES[scheme]}")
+        raise UnknownModel(f"no model named in {shown!r}", fix=f"write {SCHEMES[scheme]}")
     if scheme == "hf" and "@" in name:
         name, _, revision = name.partition("@")
         return ModelRef(scheme, name, revision)

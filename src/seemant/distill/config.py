@@ -1,9 +1,18 @@
 """The settings of a distillation run."""
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from seemant.core.config import Config
+from seemant.core.errors import BadConfig
 from seemant.core.records import LANGUAGES, Lang
+from seemant.models.backends.openai_address import read_address
 
 
 class DistillConfig(Config):
@@ -46,3 +55,14 @@ class DistillConfig(Config):
     """Name of the teacher in tables; none takes the model's."""
     seed: NonNegativeInt = 0
     """Seed of sampled attempts and of the samples shown."""
+
+    @field_validator("teacher")
+    @classmethod
+    def _address_is_one(cls, teacher: str) -> str:
+        """Refuse an address that is none or holds a secret before it is written anywhere."""
+        if teacher.startswith("openai:"):
+            try:
+                read_address(teacher.removeprefix("openai:").partition("#")[0])
+            except BadConfig as error:
+                raise ValueError(str(error)) from error
+        return teacher

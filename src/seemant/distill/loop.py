@@ -12,15 +12,16 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
-from seemant.core.errors import ServerDown
 from seemant.core.journal import Journal
+from seemant.distill.out_of_order import out_of_order
 from seemant.distill.plan import Slot
 from seemant.distill.tasks import Asker
-from seemant.distill.verdict import GARBAGE
+from seemant.distill.verdict import GARBAGE, NO_ANSWER, is_done, kind_of
 
 Entry = dict[str, Any]
 Ask = Callable[[Asker, Slot, int], Entry]
 
+_UNREAD = (GARBAGE, NO_ANSWER)
 _LEAVE_S = 2.0  # how long threads may take to see that the run has stopped
 
 
@@ -37,8 +38,9 @@ def generate(
     """Fill the slots, each from its next attempt on; return how many replies came.
 
     ask(asker, slot, attempt) gives the journal entry of one reply.
-    give_up_after: so many unreadable replies in a row mean that the server is out of order; they
-        are not journalled, so that a later run asks again. None: they are the model's own.
+    give_up_after: so many unreadable replies, or slots without an answer, in a row mean that the
+        server is out of order; they are not journalled, so that a later run asks again. None: they
+        are the model's own.
 
     Raises:
         WorldError: an asker failed; all replies so far are in the journal.
@@ -65,7 +67,7 @@ def generate(
             else:
                 n += 1
                 keeper.keep(result)
-                if result["kept"] or result["attempt"] + 1 == attempts:
+                if is_done(result) or result["attempt"] + 1 == attempts:
                     tick()
         if failure is not None:
             raise failure
@@ -106,7 +108,7 @@ class _Work:
                         return
                     entry = self._ask(asker, slot, attempt)
                     self._results.put(entry)
-                    if entry["kept"]:
+                    if is_done(entry):
                         break
         except BaseException as error:
             self._results.put(error)  # the calling thread raises it
@@ -124,13 +126,13 @@ class _Keeper:
     def __init__(self, journal: Journal, give_up_after: int | None) -> None:
         self._journal, self._give_up_after = journal, give_up_after
         self._held: list[Entry] = []
-        self._readable = any(entry["reasons"] != [GARBAGE] for entry in journal.entries)
+        self._readable = any(kind_of(entry) not in _UNREAD for entry in journal.entries)
 
     def keep(self, entry: Entry) -> None:
-        if self._give_up_after is not None and entry["reasons"] == [GARBAGE]:
+        if self._give_up_after is not None and kind_of(entry) in _UNREAD:
             self._held.append(entry)
-            if len(self._held) >= self._give_up_after:
-                raise self._nonsense()
+            if self._in_a_row() >= self._give_up_after:
+                raise out_of_order(self._held)
             return
         self._readable = True
         self._release()
@@ -138,19 +140,16 @@ class _Keeper:
 
     def finish(self) -> None:
         if self._held and not self._readable:
-            raise self._nonsense()
+            raise out_of_order(self._held)
         self._release()
+
+    def _in_a_row(self) -> int:
+        """Return how many replies are held; of a slot without an answer all attempts count once."""
+        garbage = sum(kind_of(entry) == GARBAGE for entry in self._held)
+        empty = {(e["paragraph_id"], e["pair"]) for e in self._held if kind_of(e) == NO_ANSWER}
+        return garbage + len(empty)
 
     def _release(self) -> None:
         for entry in self._held:
             self._journal.append(entry)
         self._held = []
-
-    def _nonsense(self) -> ServerDown:
-        last = str(self._held[-1]["reply"])[:80]
-        return ServerDown(
-            f"the teacher answers nonsense: {len(self._held)} replies in a row without a pair",
-            where=f"the last: {last!r}",
-            fix="check that the server runs an instruction-tuned model, then run the same "
-            "command again",
-        )

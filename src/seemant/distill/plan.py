@@ -10,6 +10,7 @@ from seemant.core.seeds import derive_seed
 from seemant.distill.config import DistillConfig
 from seemant.distill.passages import passages
 from seemant.distill.tasks import Form, Task
+from seemant.distill.verdict import is_done
 
 Key = tuple[str, int]
 
@@ -54,7 +55,7 @@ def first_attempts(
     for entry in entries:
         key = (str(entry["paragraph_id"]), int(entry["pair"]))
         done[key] = max(done.get(key, 0), int(entry["attempt"]) + 1)
-        if entry["kept"]:
+        if is_done(entry):
             kept.add(key)
     left = [
         (slot, done.get(slot.key, 0))

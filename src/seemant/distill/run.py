@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from seemant.core.atomic import write_atomic
@@ -35,6 +36,7 @@ def run(config: DistillConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     """Fill `out` with pairs.jsonl, dropped.jsonl, journal.jsonl and samples.json."""
     form: Form = "json" if _is_server(config) else "completion"
     model = _model(config, inputs)
+    server = _server(config) if model is None else None  # its address and key, before any work
     slots = slots_of(_paragraphs(inputs["paragraphs"].path, out), config)
     if not slots:
         raise BadRecord(
@@ -55,7 +57,7 @@ def run(config: DistillConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         began = time.perf_counter()
         n_replies, n_askers = 0, 0
         if todo:
-            askers = _askers(config, model, len(todo))
+            askers = _askers(config, model, server, len(todo))
             n_askers = len(askers)
             with progress("distill", len(todo), "pairs") as tick:
                 n_replies = generate(
@@ -127,19 +129,20 @@ def _name(config: DistillConfig, model: Input | None) -> str:
     return subject_of(model, None)
 
 
-def _askers(config: DistillConfig, model: Input | None, n_open: int) -> Sequence[Asker]:
-    if model is None:
-        from seemant.models.backends.openai_backend import OpenAI
+def _server(config: DistillConfig) -> ServerTeacher:
+    from seemant.models.backends.openai_backend import OpenAI
 
-        url, _, name = parse_ref(config.teacher).name.partition("#")
-        server = OpenAI(
-            base_url=url.rstrip("/"),
-            model=name,
-            timeout_s=config.timeout_s,
-            retries=config.retries,
-        )
+    named = OpenAI.from_address(config.teacher)
+    return ServerTeacher(replace(named, timeout_s=config.timeout_s, retries=config.retries))
+
+
+def _askers(
+    config: DistillConfig, model: Input | None, server: ServerTeacher | None, n_open: int
+) -> Sequence[Asker]:
+    if server is not None:
         n = config.workers or _SERVER_WORKERS
-        return [ServerTeacher(server) for _ in range(min(n, n_open))]
+        return [server] * min(n, n_open)
+    assert model is not None  # one of both is there
     n = config.workers or min(_MOST_PROCESSES, cores())
     return [
         WorkerProcess(model.path, threads=config.threads, context=config.context)

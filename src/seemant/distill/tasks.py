@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 from seemant.core.records import Lang
 from seemant.distill.checks import Candidate
 from seemant.distill.parse import parse_completion, parse_json
+from seemant.distill.thinking import behind_thinking
 from seemant.models.backends.protocol import FinishReason
 
 Form = Literal["completion", "json"]
@@ -41,11 +42,15 @@ class Reply:
 
     margin: by how many nats the question makes the answer likelier, given the passage; None where
         the teacher cannot say, or the pair fails anyway.
+    refused: why there is no text, where a server refused or answered with nothing. final: asking
+        again would be idle.
     """
 
     text: str
     finish_reason: FinishReason
     margin: float | None = None
+    refused: str = ""
+    final: bool = False
 
 
 class Asker(Protocol):
@@ -64,7 +69,10 @@ class Asker(Protocol):
 
 def candidate_in(task: Task, reply: Reply, form: Form) -> Candidate | None:
     """Return the pair that can be read in a reply, ready to be judged, or None."""
-    parsed = parse_json(reply.text) if form == "json" else parse_completion(reply.text, task.lang)
+    if form == "json":
+        parsed = parse_json(behind_thinking(reply.text) or "")
+    else:
+        parsed = parse_completion(reply.text, task.lang)
     if parsed is None:
         return None
     return Candidate(

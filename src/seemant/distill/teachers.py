@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from seemant.core.errors import NoAnswer
 from seemant.core.records import Lang
 from seemant.distill.checks import judge
 from seemant.distill.prompts import (
@@ -78,11 +79,14 @@ class ServerTeacher:
     backend: Backend
 
     def ask(self, task: Task) -> Reply:
-        """Return the server's reply to a request for one pair as JSON."""
+        """Return the server's reply to a request for one pair as JSON; a refusal is one, too."""
         sampling = Sampling(
             temperature=task.temperature, max_new_tokens=task.max_new_tokens, seed=task.seed
         )
-        made = self.backend.generate(request(task.lang, task.text), sampling)
+        try:
+            made = self.backend.generate(request(task.lang, task.text), sampling)
+        except NoAnswer as error:
+            return Reply("", "stop", refused=error.what, final=error.final)
         return Reply(made.text, made.finish_reason)
 
     def close(self) -> None:

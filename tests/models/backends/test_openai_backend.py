@@ -1,9 +1,11 @@
 """The OpenAI-compatible backend against servers that behave, fail, babble, hang and drip."""
 
+import gzip
 import json
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from seemant.core.errors import InputError, ServerDown
+from seemant.core.errors import InputError, NoAnswer, ServerDown
 from seemant.models.backends import openai_http
 from seemant.models.backends.open import open_backend
 from seemant.models.backends.openai_backend import OpenAI
+from seemant.models.backends.openai_wait import LONGEST_WAIT_S
 from seemant.models.backends.protocol import STUDY_SAMPLING, Sampling
 
 sleep = time.sleep  # the servers' own: the client's is replaced below
@@ -195,6 +198,53 @@ def test_a_refused_request_is_not_repeated(status: int) -> None:
         with pytest.raises(InputError, match=f"{status}: no such model"):
             backend(url).generate("a", Sampling())
         assert len(seen) == 1
+
+
+def test_an_absurd_wish_is_bounded(_no_waiting: list[float]) -> None:
+    with server(says(b"", 429, Retry_After="86400"), good) as (url, _):
+        backend(url).generate("a", Sampling())
+    assert _no_waiting == [LONGEST_WAIT_S]
+
+
+def test_one_request_that_is_refused_is_no_fault_of_the_run() -> None:
+    with (
+        server(says(b'{"error": {"code": "content_filter"}}', 400)) as (url, seen),
+        pytest.raises(NoAnswer, match="content_filter") as caught,
+    ):
+        backend(url).generate("a", Sampling())
+    assert caught.value.final and len(seen) == 1
+    with server(says(b'{"choices": []}')) as (url, seen), pytest.raises(NoAnswer):
+        backend(url).generate("a", Sampling())
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "pack"),
+    [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes), ("", bytes)],
+)
+def test_answers_packed_unasked_are_read(kind: str, pack: Callable[[bytes], bytes]) -> None:
+    packed = says(pack(json.dumps(SAID).encode()), Content_Encoding=kind)
+    with server(packed) as (url, _):
+        assert backend(url).generate("a", Sampling()).text == "नई दिल्ली"
+
+
+def test_chunked_answers_are_read() -> None:
+    def chunked(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for byte in json.dumps(SAID).encode():
+            handler.wfile.write(b"1\r\n" + bytes([byte]) + b"\r\n")
+        handler.wfile.write(b"0\r\n\r\n")
+
+    with server(chunked) as (url, _):
+        assert backend(url).generate("a", Sampling()).text == "नई दिल्ली"
+
+
+def test_tls_where_there_is_none_is_said_at_once() -> None:
+    with server(good) as (url, seen), pytest.raises(InputError, match="does not speak TLS"):
+        backend(url.replace("http:", "https:")).generate("a", Sampling())
+    assert not seen
 
 
 def test_a_stream_gives_pieces_and_a_sum() -> None:

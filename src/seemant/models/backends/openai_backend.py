@@ -4,7 +4,6 @@ The key, where a server wants one, comes from the environment variable SEEMANT_A
 never written anywhere.
 """
 
-import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,10 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.errors import InputError
-from seemant.models.backends.openai_http import Refused, post, post_stream
+from seemant.models.backends.openai_address import read_address, read_key, without_secrets
+from seemant.models.backends.openai_http import post, post_stream
+from seemant.models.backends.openai_reply import (
+    choice_in,
+    generation_in,
+    reason_in,
+    text_in,
+    usage_in,
+)
 from seemant.models.backends.protocol import FinishReason, Generation, Likelihood, Sampling
-
-KEY_VARIABLE = "SEEMANT_API_KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +45,20 @@ class OpenAI:
         """Return the backend of "BASE_URL#MODEL", with or without "openai:" before it.
 
         Raises:
-            InputError: no model is named.
+            InputError: no model is named, the address is none, or no header can carry the key.
         """
         url, _, model = address.removeprefix("openai:").partition("#")
-        if not url or not model:
+        if not url or not model.strip():
             raise InputError(
-                f"no address and model in {address!r}",
+                f"no address and model in {without_secrets(address)!r}",
                 fix="write http://127.0.0.1:8000/v1#MODEL",
             )
-        return cls(base_url=url.rstrip("/"), model=model)
+        read_address(url)
+        read_key()
+        return cls(base_url=url.rstrip("/"), model=model.strip())
 
     def generate(self, prompt: str, sampling: Sampling, stop: Sequence[str] = ()) -> Generation:
-        """Return the answer to a prompt. A reply without text in it is tried again."""
+        """Return the answer to a prompt, as `chat` does."""
         return self.chat([{"role": "user", "content": prompt}], sampling, stop)
 
     def chat(
@@ -60,14 +67,16 @@ class OpenAI:
         """Return the answer to a conversation of {role, content}.
 
         Raises:
+            NoAnswer: the server refuses this one request, or has no answer to it.
             ServerDown: no usable answer after all tries.
-            InputError: the server refused the request.
+            InputError: the address, the key or the model's name is wrong.
         """
         return post(
-            self._url(),
+            self.base_url,
+            self._place(),
             self._body(messages, sampling, stop),
-            _generation,
-            key=os.environ.get(KEY_VARIABLE),
+            generation_in,
+            key=read_key(),
             timeout_s=self.timeout_s,
             retries=self.retries,
         )
@@ -81,18 +90,19 @@ class OpenAI:
         shown: list[str] = []
         reason: FinishReason = "length"
         usage = (0, 0)
-        key = os.environ.get(KEY_VARIABLE)
-        for event in post_stream(self._url(), body, key=key, timeout_s=self.timeout_s):
+        for event in post_stream(
+            self.base_url, self._place(), body, key=read_key(), timeout_s=self.timeout_s
+        ):
             if event.get("usage"):
-                usage = _usage(event)
-            choice = _choice(event)
+                usage = usage_in(event)
+            choice = choice_in(event)
             if choice is None:
                 continue
-            if text := _text(choice, "delta"):
+            if text := text_in(choice, "delta"):
                 shown.append(text)
                 yield text
             if choice.get("finish_reason"):
-                reason = _reason(choice)
+                reason = reason_in(choice)
         return Generation(
             text="".join(shown), finish_reason=reason, n_prompt=usage[0], n_new=usage[1]
         )
@@ -123,9 +133,8 @@ class OpenAI:
     ) -> None:
         self.close()
 
-    def _url(self) -> str:
-        place = "chat/completions" if self.api == "chat" else "completions"
-        return f"{self.base_url}/{place}"
+    def _place(self) -> str:
+        return "chat/completions" if self.api == "chat" else "completions"
 
     def _body(
         self, messages: Sequence[Mapping[str, str]], sampling: Sampling, stop: Sequence[str]
@@ -153,38 +162,3 @@ class OpenAI:
             where=self.base_url,
             fix="use a model file with the llamacpp or torch backend",
         )
-
-
-def _generation(reply: Mapping[str, Any]) -> Generation:
-    choice = _choice(reply)
-    text = _text(choice, "message")
-    if choice is None or text is None:
-        raise Refused(f"an answer without text: {str(reply)[:120]}")
-    n_prompt, n_new = _usage(reply)
-    return Generation(text=text, finish_reason=_reason(choice), n_prompt=n_prompt, n_new=n_new)
-
-
-def _choice(reply: Mapping[str, Any]) -> dict[str, Any] | None:
-    choices = reply.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return choices[0]
-    return None
-
-
-def _text(choice: Mapping[str, Any] | None, holder: str) -> str | None:
-    """Return the text of a choice: chat keeps it in a message or delta, completions beside it."""
-    if choice is None:
-        return None
-    inner = choice.get(holder)
-    text = inner.get("content") if isinstance(inner, dict) else choice.get("text")
-    return text if isinstance(text, str) else None
-
-
-def _reason(choice: Mapping[str, Any]) -> FinishReason:
-    return "length" if choice.get("finish_reason") == "length" else "stop"
-
-
-def _usage(reply: Mapping[str, Any]) -> tuple[int, int]:
-    usage = reply.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    return int(counts.get("prompt_tokens") or 0), int(counts.get("completion_tokens") or 0)

@@ -1,37 +1,35 @@
 """One POST to a model server: deadline, retries with backoff, errors that say what to do.
 
 Over `http.client`, which knows no proxies and follows no redirects: the request goes to the
-address that was named and nowhere else.
+address that was named and nowhere else. Every request has its own connection, so a server that
+closes idle ones is no fault.
 """
 
+import gzip
 import http.client
 import json
+import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from seemant.core.errors import InputError, ServerDown
+from seemant.core.errors import InputError, NoAnswer, ServerDown
+from seemant.models.backends.openai_address import read_address, without_secrets
+from seemant.models.backends.openai_refusal import Refused, error_inside, refusal
+from seemant.models.backends.openai_wait import LONGEST_WAIT_S
 
-_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})  # statuses worth another try
 _MOST_BYTES = 16 << 20  # of an answer; more is no chat completion
-_LONGEST_WAIT_S = 30.0
 _START_IT = "start the server or check its address, then run the same command again"
 
 
 T = TypeVar("T")
 
 
-class Refused(Exception):  # never leaves this room: retried, then a ServerDown
-    """A try that failed in a passing way; `wait_s` is the server's own wish."""
-
-    def __init__(self, what: str, wait_s: float | None = None) -> None:
-        super().__init__(what)
-        self.wait_s = wait_s
-
-
 def post(
-    url: str,
+    base_url: str,
+    place: str,
     body: dict[str, Any],
     read: Callable[[dict[str, Any]], T],
     *,
@@ -41,40 +39,54 @@ def post(
 ) -> T:
     """Return what `read` finds in the JSON object that the server answers.
 
+    place: what is asked under the base address, such as "chat/completions".
     read: raises `Refused` where the object does not hold what was asked for.
-    timeout_s: for one whole try. retries: further tries after a passing failure.
+    timeout_s: for one whole try. retries: further tries after a passing failure; a server's own
+        wish to wait is followed up to `LONGEST_WAIT_S`.
 
     Raises:
+        NoAnswer: the server refuses this one request, or has no answer to it.
         ServerDown: no usable answer after all tries.
-        InputError: the server refused the request itself (400, 401, 404 and their kind).
+        InputError: the address, the key or the model's name is wrong (401, 403, 404, a redirect).
     """
     attempt = 0
+    where = f"{without_secrets(base_url)}/{place}"
     while True:
         try:
-            return read(_parse(_read_all(url, body, key, timeout_s)))
+            reply = _parse(_read_all(base_url, place, body, key, timeout_s))
+            if (error := error_inside(reply, where=where, key=key)) is not None:
+                raise error
+            return read(reply)
         except Refused as error:
             if attempt == retries:
-                raise ServerDown(
-                    f"the model server failed {attempt + 1} times; the last: {error}",
-                    where=url,
-                    fix=_START_IT,
-                ) from error
-            wait = error.wait_s if error.wait_s is not None else 0.5 * 2.0**attempt
-            time.sleep(min(wait, _LONGEST_WAIT_S))
+                raise _given_up(error, attempt + 1, where) from error
+            wait = max(error.wait_s or 0.0, 0.5 * 2.0**attempt)
+            time.sleep(min(wait, LONGEST_WAIT_S))
             attempt += 1
 
 
+def _given_up(error: Refused, n: int, where: str) -> NoAnswer | ServerDown:
+    if error.of_item:
+        return NoAnswer(str(error), where=where)
+    asked = f" (it asks to wait {error.wait_s:.0f} s)" if error.wait_s else ""
+    return ServerDown(
+        f"the model server failed {n} times; the last: {error}{asked}", where=where, fix=_START_IT
+    )
+
+
 def post_stream(
-    url: str, body: dict[str, Any], *, key: str | None, timeout_s: float
+    base_url: str, place: str, body: dict[str, Any], *, key: str | None, timeout_s: float
 ) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a server-sent event stream. Never retried: text was shown.
 
     Raises:
-        ServerDown, InputError: as `post`; also where the stream breaks off without its end mark.
+        ServerDown, InputError, NoAnswer: as `post`; also where the stream breaks off without its
+            end mark.
     """
+    where = f"{without_secrets(base_url)}/{place}"
     try:
-        connection, response = _send(url, body, key, timeout_s)
-        try:
+        connection, response = _send(base_url, place, body, key, timeout_s)
+        with closing(connection):
             for line in _lines(response, time.monotonic() + timeout_s):
                 if not line.startswith(b"data:"):
                     continue
@@ -82,41 +94,41 @@ def post_stream(
                 if data == b"[DONE]":
                     return
                 yield _parse(data)
-        finally:
-            connection.close()
     except Refused as error:
-        raise ServerDown(f"the model server failed: {error}", where=url, fix=_START_IT) from error
-    raise ServerDown("the stream broke off before its end", where=url, fix=_START_IT)
+        raise ServerDown(f"the model server failed: {error}", where=where, fix=_START_IT) from error
+    raise ServerDown("the stream broke off before its end", where=where, fix=_START_IT)
 
 
-def _read_all(url: str, body: dict[str, Any], key: str | None, timeout_s: float) -> bytes:
+def _read_all(
+    base_url: str, place: str, body: dict[str, Any], key: str | None, timeout_s: float
+) -> bytes:
     deadline = time.monotonic() + timeout_s
-    connection, response = _send(url, body, key, timeout_s)
-    try:
-        return b"".join(_chunks(response, deadline))
-    finally:
-        connection.close()
+    connection, response = _send(base_url, place, body, key, timeout_s)
+    with closing(connection):
+        return _unpacked(response, b"".join(_chunks(response, deadline)))
 
 
 def _send(
-    url: str, body: dict[str, Any], key: str | None, timeout_s: float
+    base_url: str, place: str, body: dict[str, Any], key: str | None, timeout_s: float
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-    parts = urlsplit(url)
+    address = read_address(base_url)
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    if parts.scheme not in kinds or not parts.hostname:
-        raise InputError(
-            f"not an http address: {url!r}", fix="write http://HOST:PORT/v1 or https://..."
-        )
-    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout_s)
+    connection = kinds[address.scheme](address.host, address.port, timeout=timeout_s)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
+    where = f"{without_secrets(base_url)}/{place}"
     try:
-        connection.request("POST", parts.path, json.dumps(body).encode(), headers)
+        connection.request("POST", address.target(place), json.dumps(body).encode(), headers)
         response = connection.getresponse()
-        if response.status != 200:
+        if not 200 <= response.status < 300:
             deadline = time.monotonic() + timeout_s
-            _refuse(url, response, b"".join(_chunks(response, deadline)))
+            content = _unpacked(response, b"".join(_chunks(response, deadline)))
+            told = dict(response.getheaders())
+            raise refusal(response.status, told, content, where=where, key=key)
+    except ssl.SSLError as error:
+        connection.close()
+        raise _no_tls(error, where) from error
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         raise Refused(_in_words(error, timeout_s)) from error
@@ -126,22 +138,35 @@ def _send(
     return connection, response
 
 
-def _refuse(url: str, response: http.client.HTTPResponse, content: bytes) -> None:
-    said = content[:300].decode(errors="replace").strip()
-    what = f"status {response.status}: {said}" if said else f"status {response.status}"
-    if response.status in _PASSING:
-        wish = response.getheader("Retry-After", "")
-        raise Refused(what, float(wish) if wish.isdigit() else None)
-    fixes = {
-        401: "set the server's key in SEEMANT_API_KEY",
-        403: "set the server's key in SEEMANT_API_KEY",
-        404: "check the address (it often ends in /v1) and the model's name behind #",
-    }
-    raise InputError(
-        f"the model server refuses the request: {what}",
-        where=url,
-        fix=fixes.get(response.status, "check the address and the request's settings"),
-    )
+def _no_tls(error: ssl.SSLError, where: str) -> InputError | Refused:
+    """Return what a failed TLS handshake means: it fails alike on every try, but for a cut."""
+    said = getattr(error, "verify_message", "") or error.reason or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return InputError(
+            f"the server's certificate is not trusted: {said}",
+            where=where,
+            fix="check the host's name; for an authority of your own set SSL_CERT_FILE",
+        )
+    if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
+        return InputError(
+            "the server does not speak TLS at this port", where=where, fix="write http://"
+        )
+    return Refused(f"the TLS connection failed: {said}")
+
+
+def _unpacked(response: http.client.HTTPResponse, content: bytes) -> bytes:
+    """Return an answer's bytes; some servers pack them without being asked."""
+    kind = (response.getheader("Content-Encoding") or "identity").strip().lower()
+    if kind == "identity" or not content:
+        return content
+    try:
+        if kind in ("gzip", "x-gzip"):
+            return gzip.decompress(content)
+        if kind == "deflate":
+            return zlib.decompress(content, 15 if content[0] & 0x0F == 8 else -15)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Refused(f"an answer in damaged {kind}") from error
+    raise Refused(f"an answer packed as {kind}, which was not asked for")
 
 
 def _chunks(response: http.client.HTTPResponse, deadline: float) -> Iterator[bytes]:
@@ -173,7 +198,7 @@ def _lines(response: http.client.HTTPResponse, deadline: float) -> Iterator[byte
 def _parse(content: bytes) -> dict[str, Any]:
     try:
         value = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"an answer that is not JSON: {content[:80]!r}") from error
     if not isinstance(value, dict):
         raise Refused(f"an answer that is no JSON object: {content[:80]!r}")
