@@ -3,14 +3,17 @@
 import json
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from seemant.core.errors import InputError, SeemantError
+from seemant.core.records import nfc
 from seemant.models.backends.protocol import Generation
+from seemant.serve.body import read_body
 from seemant.serve.conversation import prompt_of
 from seemant.serve.replies import Kind, error_body, event, piece, reply, usage
 from seemant.serve.requests import ChatRequest, CompletionRequest, Refusal, read_request
@@ -18,8 +21,9 @@ from seemant.serve.requests import ChatRequest, CompletionRequest, Refusal, read
 if TYPE_CHECKING:
     from seemant.serve.server import ModelServer
 
-MOST_BYTES = 1 << 20  # of a request's body
 TIMEOUT_S = 30.0  # for a client to send its request
+_READS, _ASKS = ("GET", "HEAD", "OPTIONS"), ("POST", "OPTIONS")
+_ANSWERS = ("/chat/completions", "/completions")
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -40,6 +44,20 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a conversation or continue a text."""
         self._guarded(self._post)
 
+    def do_HEAD(self) -> None:
+        """Answer as a GET does, without the body."""
+        self._guarded(self._get)
+
+    def do_OPTIONS(self) -> None:
+        """Tell what may be asked. No other site is let in: there are no CORS headers."""
+        self._guarded(self._options)
+
+    def do_PUT(self) -> None:
+        """Refuse: nothing can be changed here."""
+        self._guarded(self._not_allowed)
+
+    do_PATCH = do_DELETE = do_PUT
+
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: what people ask is theirs."""
 
@@ -52,24 +70,29 @@ class Handler(BaseHTTPRequestHandler):
         try:
             answer()
         except Refusal as refusal:
-            self._refuse(refusal.status, str(refusal), refusal.kind)
+            self._refuse(refusal)
         except InputError as error:
-            self._refuse(400, str(error), "invalid_request_error")
+            self._refuse(Refusal(400, str(error)))
         except SeemantError as error:
-            self._refuse(500, str(error), "server_error")
+            self._refuse(Refusal(500, str(error), "server_error"))
         except (ConnectionError, TimeoutError):
             self.close_connection = True
         except Exception as error:
-            self._refuse(500, f"{type(error).__name__}: {error}", "server_error")
+            self._refuse(Refusal(500, f"{type(error).__name__}: {error}", "server_error"))
 
     def _get(self) -> None:
-        path = self.path.partition("?")[0]
-        if path == "/health":
+        place = place_of(self.path)
+        if place == "/health":
             self._send(200, {"status": "ok"})
             return
         self._check_asker()
-        if path not in ("/v1/models", f"/v1/models/{self.server.model_name}"):
-            raise Refusal(404, f"no such page: {path}")
+        if place in _ANSWERS:
+            self._not_allowed()
+        named = place.removeprefix("/models/") if place.startswith("/models/") else None
+        if named is not None and named != nfc(self.server.model_name):
+            raise Refusal(404, f"the model {named!r} does not exist", code="model_not_found")
+        if named is None and place != "/models":
+            raise Refusal(404, f"no such page: {place}")
         one = {
             "id": self.server.model_name,
             "object": "model",
@@ -77,21 +100,36 @@ class Handler(BaseHTTPRequestHandler):
             "owned_by": "seemant",
         }
         whole = {"object": "list", "data": [one]}
-        self._send(200, whole if path == "/v1/models" else one)
+        self._send(200, whole if named is None else one)
+
+    def _options(self) -> None:
+        self.send_response(204)
+        self.send_header("Allow", ", ".join(self._allowed()))
+        self.end_headers()
+
+    def _not_allowed(self) -> None:
+        allowed = ", ".join(self._allowed())
+        what = f"{self.command} is not for this page, only {allowed}"
+        raise Refusal(405, what, headers={"Allow": allowed})
+
+    def _allowed(self) -> tuple[str, ...]:
+        return _ASKS if place_of(self.path) in _ANSWERS else _READS
 
     def _post(self) -> None:
         self._check_asker()
-        body = self._body()
-        path = self.path.partition("?")[0]
-        if path == "/v1/chat/completions":
+        place = place_of(self.path)
+        if place == "/health" or place == "/models" or place.startswith("/models/"):
+            self._not_allowed()
+        if place not in _ANSWERS:
+            raise Refusal(404, f"no such page: {place}")
+        body = read_body(self.headers, self.rfile)
+        if place == "/chat/completions":
             chat: ChatRequest = read_request(ChatRequest, body)
             prompt = prompt_of(self.server.template, chat.messages, chat.lang)
             self._answer("chat", chat, prompt.text, [*prompt.stops, *chat.stops])
-        elif path == "/v1/completions":
-            completion: CompletionRequest = read_request(CompletionRequest, body)
-            self._answer("completion", completion, completion.prompt, completion.stops)
         else:
-            raise Refusal(404, f"no such page: {path}")
+            completion: CompletionRequest = read_request(CompletionRequest, body)
+            self._answer("completion", completion, completion.text, completion.stops)
 
     def _answer(
         self, kind: Kind, request: ChatRequest | CompletionRequest, prompt: str, stops: list[str]
@@ -153,39 +191,52 @@ class Handler(BaseHTTPRequestHandler):
         if token is not None:
             given = self.headers.get("Authorization", "")
             if not compare_digest(given.encode(), f"Bearer {token}".encode()):
-                raise Refusal(401, "a bearer token is needed", "authentication_error")
+                raise Refusal(
+                    401,
+                    "a bearer token is needed",
+                    "authentication_error",
+                    code="invalid_api_key",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
             return
+        if "Host" not in self.headers and self.request_version == "HTTP/1.0":
+            return  # no browser speaks it
         host = self.headers.get("Host", "").rpartition(":")
         name = host[0] if host[2].isdigit() and host[0] else self.headers.get("Host", "")
         if name.lower() not in _OWN_NAMES:
             raise Refusal(403, f"this server answers on loopback names only, not {name!r}")
 
-    def _body(self) -> bytes:
-        kind = self.headers.get_content_type()
-        if kind != "application/json":  # a web page cannot send this without asking first
-            raise Refusal(415, f"the body must be application/json, not {kind}")
-        length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
-            raise Refusal(411, "Content-Length is missing")
-        if int(length) > MOST_BYTES:
-            raise Refusal(413, f"the body has {length} bytes; {MOST_BYTES} are the most")
-        return self.rfile.read(int(length))
-
-    def _refuse(self, status: int, message: str, kind: str) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         self.close_connection = True  # its body may be unread
+        body = error_body(str(refusal), refusal.kind, refusal.param, refusal.code)
         with suppress(OSError):
-            self._send(status, error_body(message, kind))
+            self._send(refusal.status, body, refusal.headers)
 
-    def _send(self, status: int, value: dict[str, Any]) -> None:
+    def _send(
+        self, status: int, value: dict[str, Any], headers: Mapping[str, str] | None = None
+    ) -> None:
         data = json.dumps(value, ensure_ascii=False).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(data)))
+        for name, text in (headers or {}).items():
+            self.send_header(name, text)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+
+def place_of(target: str) -> str:
+    """Return the page that a request's target means: decoded, without /v1, query and end slash.
+
+    A target may be a whole address (of a proxy), percent-encoded or raw UTF-8.
+    """
+    path = urlsplit(target).path if "://" in target[:12] else target.partition("?")[0]
+    decoded = unquote_to_bytes(path.encode("latin-1")).decode("utf-8", errors="replace")
+    place = nfc(decoded).rstrip("/") or "/"
+    return place.removeprefix("/v1") if place.startswith("/v1/") else place
 
 
 def collect(pieces: Generator[str, None, Generation]) -> tuple[str, Generation]:

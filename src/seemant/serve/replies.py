@@ -45,9 +45,11 @@ def usage(done: Generation) -> dict[str, int]:
     }
 
 
-def error_body(message: str, kind: str) -> dict[str, Any]:
-    """Return an error as OpenAI's clients expect it."""
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+def error_body(
+    message: str, kind: str, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    """Return an error as OpenAI's clients expect it; `param` is the field that is wrong."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def event(value: dict[str, Any] | None) -> bytes:
