@@ -151,7 +151,7 @@ def _serving(place: Place, name: str) -> Iterator[str]:
         line = process.stdout.readline()
         if not line:
             raise RuntimeError(f"no server: {went.said[-200:]} {process.communicate()[1][-200:]}")
-        yield json.loads(line)["address"]
+        yield json.loads(line)["address"].removesuffix("/v1")
     finally:
         process.kill()
         process.wait()

@@ -18,6 +18,7 @@ from seemant.probe.negation import contains_negator, is_negated
 from seemant.probe.normalise import normalise
 from seemant.probe.numbers import counts_something_else, is_number, is_operand
 from seemant.probe.occurrences import Occurrence, find, standing_alone
+from seemant.probe.plain_numbers import plain_numbers
 from seemant.probe.sentences import first_sentence
 
 # A list such as "Delhi, Mumbai or Kolkata" names the right answer without knowing it.
@@ -62,7 +63,8 @@ def match(reply: str, probe: Probe) -> Match:
     if not probe.accepted:
         return Match(None, reason="no accepted answer")
     question = normalise(probe.question)
-    text = strip_echo(normalise(reply), question)
+    text = plain_numbers(strip_echo(normalise(reply), question))
+    question = plain_numbers(question)
     golds = _asserted(text, probe, _with_digits(probe.accepted), wrong=False)
     wrongs = [
         each
@@ -94,7 +96,7 @@ def _asserted(
     found = [
         place
         for alias in aliases
-        for place in find(text, normalise(alias), probe.lang)
+        for place in find(text, plain_numbers(normalise(alias)), probe.lang)
         if not wrong or standing_alone(text, place)
     ]
     return sorted(found, key=lambda each: (each.start, -each.end))
@@ -119,7 +121,7 @@ def _inside(inner: Occurrence, outer: Occurrence) -> bool:
 
 
 def _disqualified(text: str, gold: Occurrence, places: list[Occurrence], probe: Probe) -> bool:
-    question = normalise(probe.question)
+    question = plain_numbers(normalise(probe.question))
     if is_number(gold.alias) and counts_something_else(text, gold.start, gold.end, question):
         return True
     if not contains_negator(gold.alias) and is_negated(text, gold, places):

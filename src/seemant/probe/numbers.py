@@ -7,6 +7,13 @@ import regex
 from seemant.probe.lexicon import digits_of, lexicon
 
 _ONE = frozenset({"one", "a", "एक", "ಒಂದು"})  # "one hundred" is a hundred
+_DIGITS = regex.compile(r"-?\d+(?:\.\d+)?")
+_YEAR = regex.compile(r"1\d{3}|20\d{2}")
+# Where the question itself asks for a share or an amount, its sign belongs to the answer.
+_ASKS_SHARE = regex.compile(r"%|percent|per cent|प्रतिशत|फीसदी|ಪ್ರತಿಶತ|ಶೇಕಡ", regex.IGNORECASE)
+_ASKS_AMOUNT = regex.compile(
+    r"[₹$]|rupee|dollar|price|cost|\bRs\b|रुप|कीमत|दाम|ರೂಪಾಯಿ|ಬೆಲೆ|ದರ", regex.IGNORECASE
+)
 _ORDINAL = regex.compile(r"(?:st|nd|rd|th)\b|ನೇ|ನೆಯ|वां|वीं|वें")
 # What stands between two numbers that are to be reckoned with, normalised. "5 - 10" may be a range
 # as well, but neither of its ends is a result.
@@ -22,8 +29,8 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
 
 def is_number(alias: str) -> bool:
-    """Return whether a normalised alias is a number: digits, or one number word."""
-    return alias.isdecimal() or digits_of(alias) is not None
+    """Return whether a normalised alias is a number: digits, a decimal, or one number word."""
+    return _DIGITS.fullmatch(alias) is not None or digits_of(alias) is not None
 
 
 def is_operand(text: str, start: int, end: int, question: str) -> bool:
@@ -72,13 +79,16 @@ def counts_something_else(text: str, start: int, end: int, question: str) -> boo
     close_after = regex.match(r"[ -]?[\p{L}\p{M}\p{N}]", text[end:]) is not None
     if close_after and following in lexicon().not_after_number - asked:
         return True
-    if close_before and last in lexicon().months:
-        return True
+    if close_before and last in lexicon().months and not _YEAR.fullmatch(word):
+        return True  # the day of a date; "15 August 1947" names the year
     if close_before and last in lexicon().tens:  # twenty-seven is not seven
         return True
     multiplier = digits_of(word) == "100"
     if multiplier and close_before and (digits_of(last) or last.isdecimal()) and last not in _ONE:
         return True  # two hundred is not a hundred
-    if regex.search(r"[₹$%]\s?$", text[:start]) or regex.match(r"\s?%", text[end:]):
+    shared = regex.search(r"%\s?$", text[:start]) or regex.match(r"\s?%", text[end:])
+    if shared and not _ASKS_SHARE.search(question):
+        return True
+    if regex.search(r"[₹$]\s?$", text[:start]) and not _ASKS_AMOUNT.search(question):
         return True
     return _ORDINAL.match(text[end:]) is not None

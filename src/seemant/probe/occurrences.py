@@ -19,6 +19,8 @@ _KN_FULL = r"(?:ಯ|ವ|ನ(?!ೂರ)|ದ|ರ|ಗೆ|ಗಳ|ಕ್ಕ|ಲ್ಲ)
 _KN_ELIDED = r"(?:ಿನ|ಿಗೆ|ಿಂದ|ಿದೆ|ಿವೆ|ಾಗಿ|ಾದ|ೇ(?!\p{M})|ೂ(?!\p{M})|ೆಂದ|ಲ್ಲ|ನ್ನ|ನಲ್ಲ|ರ|ವರ)"
 # Numbers take few endings; others make other words (ಏಳು, seven, but ಏಳಿಗೆ, progress).
 _KN_NUMBER = r"(?:ಾಗಿ|ಿವೆ|ಿದೆ|ೇ(?!\p{M})|ೆಂದ|ನ್ನ)"
+# Units that are written at a number: "8849m", "37°C".
+_UNIT = r"(?:[mck]?m|[mk]?g|m?l|kmph|km/h|ft|hrs?|min|sec|[KMGT]B|[kM]?W|Hz|V|°?C|°?F|rs|INR)"
 _EDGE = r"(?![\p{L}\p{M}\p{N}])"
 _START = r"(?<![\p{L}\p{M}\p{N}])"
 
@@ -60,10 +62,11 @@ def standing_alone(text: str, place: Occurrence) -> bool:
 @lru_cache(maxsize=4096)
 def _pattern(alias: str, lang: Lang) -> regex.Pattern[str]:
     body = r"[\s-]+".join(regex.escape(word) for word in alias.split())
-    if alias.isdecimal():
+    if regex.fullmatch(r"-?\d+(?:\.\d+)?%?", alias):
         return regex.compile(
             rf"(?<![\p{{L}}\p{{M}}\p{{N}}])(?<!\p{{N}}[.,:/–-])(?<![\p{{N}}\s][-–]|^[-–])"
-            rf"{body}(?P<suffix>)(?![.,:/–-]?\p{{N}})(?!\p{{Latin}})"
+            rf"{regex.escape(alias)}(?P<suffix>)(?![.,:/–-]?\p{{N}})"
+            rf"(?:(?!\p{{Latin}})|(?={_UNIT}(?![\p{{L}}\p{{N}}])))"
         )
     last = alias[-1]
     if regex.match(r"\p{Kannada}", last):
