@@ -136,6 +136,7 @@ def test_parquet_gives_its_rows(tmp_path: Path) -> None:
         ("a.csv", "q,a\né,b\n".encode("latin-1"), "not UTF-8"),
         ("a.json", b'[{"a": 1}, {"a": ', "not JSON"),
         ("a.json", b'[{"a": 1}', "without its end"),
+        ("a.json", b'[{"a": 1}]\n{"a": 2}', "behind the end"),
         ("a.txt", "नाव".encode("utf-16"), "UTF-16"),
         ("a.txt", "plain words".encode("utf-16-le"), "UTF-16"),
         ("a.txt", "plain words".encode("utf-16-be"), "UTF-16"),

@@ -25,6 +25,7 @@ USER, SAID = {"role": "user", "content": Q}, {"role": "assistant", "content": A}
         {"messages": [USER, SAID]},
         {"messages": [USER | {"content": [{"type": "text", "text": Q}]}, SAID]},
         {"messages": json.dumps([USER, SAID])},
+        [USER, SAID],
         {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A}]},
         {"prompt": Q, "completion": A},
         {"prompt": [USER], "completion": [SAID]},
@@ -37,7 +38,7 @@ USER, SAID = {"role": "user", "content": Q}, {"role": "assistant", "content": A}
         {"instruction": Q, "context": "", "response": A, "category": "closed_qa"},
     ],
 )
-def test_every_form_is_the_same_pair(record: dict[str, Any]) -> None:
+def test_every_form_is_the_same_pair(record: Any) -> None:
     pair = pair_in(json.dumps(record))
     assert (pair.instruction, pair.input, pair.output, pair.lang) == (Q, "", A, "hi")
 
@@ -86,6 +87,17 @@ def test_files_of_every_kind_give_the_same_pairs(tmp_path: Path) -> None:
     wanted = [Pair(instruction=row["question"], output=A, lang="hi") for row in rows]
     assert all(pairs == wanted for pairs in found.values())
     assert read_pairs(tmp_path / "a.json") == wanted
+
+
+def test_chats_without_a_name_are_read_a_line_each_and_in_an_array(tmp_path: Path) -> None:
+    chats = [[USER, SAID], [USER, SAID | {"content": "97"}]]
+    for name, text in (
+        ("a.jsonl", "\n".join(map(json.dumps, chats))),
+        ("b.json", json.dumps(chats)),
+        ("c.txt", json.dumps(chats, indent=1)),
+    ):
+        (tmp_path / name).write_text(text)
+        assert [pair.output for pair in read_pairs(tmp_path / name)] == [A, "97"]
 
 
 def test_bad_records_are_set_aside_and_a_file_of_them_says_what_to_do(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ _FOREIGN = {
     b"SQLite format": "SQLite",
     b"%PDF": "PDF",
 }
-_ARRAY = re.compile(r"\[\s*\{|\{\s*\"(?:" + "|".join(WRAPPERS) + r")\"\s*:\s*\[")
+_ARRAY = re.compile(r"\[\s*\{|\[\s*\[\s*\{|\{\s*\"(?:" + "|".join(WRAPPERS) + r")\"\s*:\s*\[")
+_ARRAYS_IN_LINES = re.compile(r"\[\s*\{[^\n]*\]\s*\n\s*\[\s*\{")
 _PEEK_BYTES = 8192
 _CHUNK_BYTES = 1 << 20
 BOM = "\ufeff"
@@ -170,6 +171,8 @@ def _form(head: bytes, path: Path) -> Form:
             return table
     named = bool(suffixes & _JSON_SUFFIXES)
     text = head.decode("utf-8", errors="ignore").lstrip(BOM + " \t\r\n")
+    if _ARRAYS_IN_LINES.match(text):
+        return "lines"
     if _ARRAY.match(text) or (named and text.startswith("[")):
         return "values"
     lines = text.split("\n")

@@ -51,6 +51,12 @@ def json_values(content: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
         at = following
     if array and at >= len(text):
         raise BadFile("a JSON array without its end", where=str(path), fix="get the whole file")
+    if array and (behind := _skip(text, at + 1)) < len(text):
+        raise BadFile(
+            "something stands behind the end of the JSON array",
+            where=f"{path}:{text.count(chr(10), 0, behind) + 1}",
+            fix="write one array, or one JSON object a line",
+        )
 
 
 def _skip(text: str, at: int) -> int:

@@ -60,6 +60,8 @@ def pair_in(line: str) -> Pair:
         raise ValueError("not JSON that can be read: nested too deep") from error
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from error
+    if isinstance(value, list) and all(isinstance(turn, dict) for turn in value):
+        value = {"messages": value}  # a chat without a name
     if not isinstance(value, dict):
         raise ValueError(f"not a JSON object but a {type(value).__name__}")
     given = {str(key).strip().lower().replace(" ", "_"): each for key, each in value.items()}

@@ -28,6 +28,10 @@ from seemant.distill.worker_process import WorkerProcess
 from seemant.distill.yields import drops, speed, yields
 
 PARAGRAPHS_NAME = "distil.jsonl"
+_NEEDS = (
+    "each line is one JSON object with id, lang, text; of any other text make paragraphs first: "
+    "seemant corpus sample FILE"
+)
 _SERVER_WORKERS = 4  # requests at once: servers batch them
 _MOST_PROCESSES = 2  # each maps the same file, but has its own cache and logits
 
@@ -96,7 +100,7 @@ STAGE = Stage(
 def _paragraphs(path: Path, out: Path) -> list[Paragraph]:
     """Read a corpus artefact's part for distillation, or a file; bad lines are set aside."""
     file = path / PARAGRAPHS_NAME if path.is_dir() else path
-    return read_records(file, Paragraph, rejected=out / "rejected.jsonl")
+    return read_records(file, Paragraph, rejected=out / "rejected.jsonl", needs=_NEEDS)
 
 
 def _is_server(config: DistillConfig) -> bool:

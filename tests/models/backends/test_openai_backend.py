@@ -219,6 +219,37 @@ def test_one_request_that_is_refused_is_no_fault_of_the_run() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "left_out"),
+    [
+        ("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "max_tokens"),
+        ("Unsupported value: 'temperature' does not support 0.3 with this model.", "temperature"),
+        ('[{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]', "seed"),
+        ("repetition_penalty: unknown field", "repetition_penalty"),
+    ],
+)
+def test_a_setting_that_the_server_refuses_is_left_out_from_then_on(
+    said: str, left_out: str
+) -> None:
+    refusing = says(json.dumps({"error": {"message": said}}).encode(), 400)
+    with server(refusing, good) as (url, seen):
+        model = backend(url)
+        for _ in range(2):
+            assert model.generate("a", STUDY_SAMPLING).text == "नई दिल्ली"
+    assert left_out in seen[0] and len(seen) == 3
+    for request in seen[1:]:
+        assert left_out not in request and "messages" in request
+    if left_out == "max_tokens":
+        assert seen[2]["max_completion_tokens"] == 32
+
+
+def test_a_refusal_that_names_no_setting_is_no_reason_to_leave_one_out() -> None:
+    refusing = says(b'{"error": {"message": "seed: not permitted"}}', 422)
+    with server(refusing) as (url, seen), pytest.raises(NoAnswer, match="not permitted"):
+        backend(url).generate("a", Sampling())
+    assert len(seen) == 2  # once without the seed
+
+
+@pytest.mark.parametrize(
     ("kind", "pack"),
     [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes), ("", bytes)],
 )

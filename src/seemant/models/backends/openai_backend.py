@@ -4,15 +4,16 @@ The key, where a server wants one, comes from the environment variable SEEMANT_A
 never written anywhere.
 """
 
+import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seemant.core.errors import InputError
+from seemant.core.errors import InputError, NoAnswer
 from seemant.models.backends.openai_address import read_address, read_key, without_secrets
 from seemant.models.backends.openai_http import post, post_stream
 from seemant.models.backends.openai_reply import (
@@ -22,7 +23,10 @@ from seemant.models.backends.openai_reply import (
     text_in,
     usage_in,
 )
+from seemant.models.backends.openai_settings import mended
 from seemant.models.backends.protocol import FinishReason, Generation, Likelihood, Sampling
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class OpenAI:
     timeout_s: float = 120.0
     retries: int = 3
     name: str = "openai"
+    _refused: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def from_address(cls, address: str) -> Self:
@@ -71,15 +76,30 @@ class OpenAI:
             ServerDown: no usable answer after all tries.
             InputError: the address, the key or the model's name is wrong.
         """
-        return post(
-            self.base_url,
-            self._place(),
-            self._body(messages, sampling, stop),
-            generation_in,
-            key=read_key(),
-            timeout_s=self.timeout_s,
-            retries=self.retries,
-        )
+        body = self._body(messages, sampling, stop)
+        while True:
+            for said in self._refused:
+                found = mended(body, said)
+                body = found[0] if found else body
+            try:
+                return post(
+                    self.base_url,
+                    self._place(),
+                    body,
+                    generation_in,
+                    key=read_key(),
+                    timeout_s=self.timeout_s,
+                    retries=self.retries,
+                )
+            except NoAnswer as error:
+                found = mended(body, error.what) if error.final else None
+                if found is None:
+                    raise
+                if error.what not in self._refused:
+                    self._refused.append(error.what)
+                    _log.warning(
+                        "the server takes no %r: it is left out (%s)", found[1], error.what
+                    )
 
     def generate_stream(
         self, prompt: str, sampling: Sampling, stop: Sequence[str] = ()
