@@ -24,6 +24,7 @@ HUNDRED_THOUSAND = [
     *("100000", "1,00,000", "100,000", "१,००,०००", "१०००००", "೧,೦೦,೦೦೦", "೧೦೦೦೦೦", "１０００００"),
     *("১,০০,০০০", "١٠٠٠٠٠", "100\u202f000", "100\u00a0000", "100'000", "100’000", "100000.00"),
     *("1 लाख", "१ लाख", "एक लाख", "1 lakh", "one lakh", "1-lakh", "1.0 lakh", "1 ಲಕ್ಷ", "ಒಂದು ಲಕ್ಷ"),
+    *("one hundred thousand", "a lakh", "hundred thousand", "Rs. 1,00,000/-"),
     *("100 हज़ार", "100 thousand", "0.1 million", "100k", "100000mm", "100000 मि.मी.", "100000।"),
 ]
 
@@ -113,6 +114,12 @@ def test_only_what_reads_one_way_is_rewritten(text: str, plain: str) -> None:
 )
 def test_decimals_signs_shares_and_units(reply: str, accepted: str, is_right: bool) -> None:
     assert right(reply, accepted) is is_right
+
+
+def test_a_bare_multiplier_is_its_number() -> None:
+    for reply in ("हज़ार", "एक हज़ार", "1000", "1,000", "एक हज़ार मीटर"):
+        assert right(reply, "हज़ार"), reply
+    assert not right("5 हज़ार", "हज़ार") and not right("एक लाख", "हज़ार")
 
 
 def test_a_sign_belongs_to_the_answer_where_the_question_asks_for_it() -> None:

@@ -208,6 +208,15 @@ def test_methods_are_told_apart(address: str) -> None:
         assert method in content["error"]["message"]
 
 
+def test_every_loopback_name_is_let_in_and_no_other(address: str) -> None:
+    for host in ("localhost", "LOCALHOST:80", "127.0.0.1:8080", "127.8.8.8", "[::1]", "[::1]:80"):
+        head, _ = raw(address, f"GET /models HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert b" 200 " in head, host
+    for host in ("evil.example", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil", ""):
+        head, _ = raw(address, f"GET /models HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert b" 403 " in head, host
+
+
 def test_old_http_and_packed_bodies(address: str) -> None:
     head, body = raw(address, b"GET /v1/models HTTP/1.0\r\n\r\n")
     assert b" 200 " in head and json.loads(body)["object"] == "list"

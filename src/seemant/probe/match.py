@@ -18,7 +18,7 @@ from seemant.probe.negation import contains_negator, is_negated
 from seemant.probe.normalise import normalise
 from seemant.probe.numbers import counts_something_else, is_number, is_operand
 from seemant.probe.occurrences import Occurrence, find, standing_alone
-from seemant.probe.plain_numbers import plain_numbers
+from seemant.probe.plain_numbers import multiplier, plain_numbers
 from seemant.probe.sentences import first_sentence
 
 # A list such as "Delhi, Mumbai or Kolkata" names the right answer without knowing it.
@@ -103,7 +103,8 @@ def _asserted(
 
 
 def _with_digits(aliases: tuple[str, ...]) -> tuple[str, ...]:
-    digits = [digits_of(normalise(alias)) for alias in aliases]
+    words = [normalise(alias) for alias in aliases]
+    digits = [digits_of(word) or multiplier(word) for word in words]
     return (*aliases, *(each for each in digits if each and each not in aliases))
 
 

@@ -58,6 +58,12 @@ def plain_numbers(text: str) -> str:
     return _PERCENT_BEFORE.sub(r"\1%", text)
 
 
+def multiplier(word: str) -> str | None:
+    """Return the digits of a normalised word such as thousand or लाख, None for any other."""
+    times = _multipliers().get(word.casefold())
+    return str(times) if times else None
+
+
 @cache
 def _multipliers() -> dict[str, int]:
     return {
@@ -69,7 +75,8 @@ def _multipliers() -> dict[str, int]:
 def _values() -> dict[str, str]:
     """Return the number words that may stand before a thousand, a lakh or more."""
     small = {word: digits for word, digits in lexicon().digits.items() if len(digits) < 3}
-    return small | {normalise(word).casefold(): value for word, value in _HALVES.items()}
+    hundred = dict.fromkeys(("hundred", "a hundred", "one hundred"), "100") | {"a": "1"}
+    return small | hundred | {normalise(word).casefold(): value for word, value in _HALVES.items()}
 
 
 @cache

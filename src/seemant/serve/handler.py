@@ -14,6 +14,7 @@ from seemant.core.errors import InputError, SeemantError
 from seemant.core.records import nfc
 from seemant.models.backends.protocol import Generation
 from seemant.serve.body import read_body
+from seemant.serve.config import is_loopback
 from seemant.serve.conversation import prompt_of
 from seemant.serve.replies import Kind, error_body, event, piece, reply, usage
 from seemant.serve.requests import ChatRequest, CompletionRequest, Refusal, read_request
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0  # for a client to send its request
 _READS, _ASKS = ("GET", "HEAD", "OPTIONS"), ("POST", "OPTIONS")
 _ANSWERS = ("/chat/completions", "/completions")
-_OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -189,8 +189,9 @@ class Handler(BaseHTTPRequestHandler):
         """Refuse strangers: without the token, or web pages that reach for a loopback server."""
         token = self.server.token
         if token is not None:
-            given = self.headers.get("Authorization", "")
-            if not compare_digest(given.encode(), f"Bearer {token}".encode()):
+            scheme, _, given = self.headers.get("Authorization", "").partition(" ")
+            known = compare_digest(given.strip().encode(), token.encode())
+            if not (known and scheme.lower() == "bearer"):
                 raise Refusal(
                     401,
                     "a bearer token is needed",
@@ -203,7 +204,7 @@ class Handler(BaseHTTPRequestHandler):
             return  # no browser speaks it
         host = self.headers.get("Host", "").rpartition(":")
         name = host[0] if host[2].isdigit() and host[0] else self.headers.get("Host", "")
-        if name.lower() not in _OWN_NAMES:
+        if not is_loopback(name.lower().strip("[]")):
             raise Refusal(403, f"this server answers on loopback names only, not {name!r}")
 
     def _refuse(self, refusal: Refusal) -> None:

@@ -124,7 +124,7 @@ def test_an_error_inside_an_answer_is_told_by_its_number() -> None:
         ("Retry-After", "7", 7.0),
         ("retry-after", " 0.5 ", 0.5),
         ("Retry-After", "12.25", 12.25),
-        ("Retry-After", "1e9", 1e9),
+        ("Retry-After", "1e6", 1e6),
         ("Retry-After", "20s", 20.0),
         ("Retry-After", "1m30s", 90.0),
         ("retry-after-ms", "1500", 1.5),
@@ -146,7 +146,10 @@ def test_a_wish_to_wait_is_read_in_every_form(name: str, value: str, seconds: fl
 
 
 def test_a_date_is_waited_for() -> None:
-    then = formatdate(time.time() + 60, usegmt=True)
-    assert 57 < (wished_wait({"Retry-After": then}) or 0) <= 60
-    offset = formatdate(time.time() + 60, localtime=True)
-    assert 57 < (wished_wait({"Retry-After": offset}) or 0) <= 60
+    at = time.time() + 60
+    forms = [formatdate(at, usegmt=True), formatdate(at, localtime=True), str(at), str(at * 1000)]
+    moment = time.gmtime(at)
+    forms += [time.asctime(moment), time.strftime("%A, %d-%b-%y %H:%M:%S GMT", moment)]
+    forms += [time.strftime("%Y-%m-%dT%H:%M:%SZ", moment)]
+    for form in forms:
+        assert 55 < (wished_wait({"Retry-After": form}) or 0) <= 61, form
