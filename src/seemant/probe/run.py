@@ -152,7 +152,7 @@ def _ask(
 
 STAGE = Stage(
     name="probe",
-    version=3,
+    version=4,
     config=ProbeConfig,
     run=run,
     roles={"model": "model", "adapter": "adapter?", "before": "probe?", "suite": "probes?"},
