@@ -86,6 +86,7 @@ def meaning(status: int, text: str, **headers: str) -> Exception:
         (422, "text", NoAnswer),
         (429, '{"error": {"code": "insufficient_quota", "message": "x"}}', ServerDown),
         (429, '{"error": {"message": "Rate limit reached"}}', Refused),
+        (429, '{"error": {"message": "too many tokens per minute"}}', Refused),
         (500, "oops", Refused),
         (500, '{"error": {"type": "exceed_context_size_error", "message": "x"}}', NoAnswer),
         (524, "", Refused),

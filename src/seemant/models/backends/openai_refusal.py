@@ -11,6 +11,7 @@ from seemant.models.backends.openai_address import KEY_VARIABLE, without_secrets
 from seemant.models.backends.openai_wait import wished_wait
 
 _PASSING = frozenset({408, 409, 425, 429})  # and all from 500 on, but these two:
+_NEVER_ITEM = _PASSING | {401, 402, 404}  # "too many tokens" a minute is no fault of a text
 _LASTING = frozenset({501, 505})
 _FIXES = {
     401: f"set the server's key in {KEY_VARIABLE}",
@@ -62,7 +63,7 @@ def refusal(
             where=where,
             fix="raise the quota or wait for it, then run the same command again",
         )
-    if status not in (401, 404) and _ITEM.search(whole):
+    if status not in _NEVER_ITEM and _ITEM.search(whole):
         return NoAnswer(what, where=where, final=True)
     if status in _PASSING or (status >= 500 and status not in _LASTING):
         return Refused(what, wished_wait(headers))
