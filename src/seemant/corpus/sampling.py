@@ -135,7 +135,7 @@ def _in_others(told: Sequence[tuple[str, int]], n_seen: int, rules: Rules) -> st
 def _other_fix(name: str) -> str:
     codes = {language: lang for lang, language in LANGUAGE_NAMES.items()}
     if name in codes:
-        return f"ask for it: --languages {codes[name]}; in a study --set languages=[{codes[name]}]"
+        return f"ask for it: --languages {codes[name]}; in a study --set languages={codes[name]}"
     carried = ", ".join(LANGUAGE_NAMES.values())
     fix = f"prompts, questions and checks exist for {carried}: give text in one of them"
     if name in SAME_SCRIPT:
