@@ -5,12 +5,13 @@ commonest words of a text and belong to one language each; the lists leave out w
 the languages of a script share.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from functools import cache
 
 from seemant.core.records import Lang
-from seemant.corpus.scripts import LANGUAGE_NAMES, detect_lang, words
+from seemant.corpus.scripts import LANGUAGE_NAMES, detect_lang
 
 _OF_SCRIPT = {
     "TAMIL": "Tamil",
@@ -34,6 +35,9 @@ _OF_SCRIPT = {
     "GREEK": "Greek",
     "HEBREW": "Hebrew",
 }
+_WORD = re.compile(
+    r"[^\s.,;:!?()\[\]\"“”‘’'।॥/|\d-]+"
+)  # `regex`, whose words are exact, loads slowly
 _URDU = set("ٹڈڑںےھہ")  # letters of Urdu that Arabic and Persian lack
 
 _OWN: dict[Lang, str] = {
@@ -81,7 +85,7 @@ def other_language(text: str) -> str | None:
         return foreign
     if lang not in _OTHERS:
         return None
-    counts = Counter(word.lower() for word in words(text))
+    counts = Counter(_WORD.findall(text.lower()))
     own = sum(counts[word] for word in _words_of(_OWN[lang]))
     best, most, sure = None, 0, False
     for name, marks in _OTHERS[lang].items():
