@@ -5,9 +5,19 @@ from collections.abc import Callable
 
 from field_cases.place import Case, Place, refused, went_well
 
-HINDI = "यह पंक्ति क्रमांक {} है और इसमें गाँव के कुएँ की बात लिखी है।"
-KANNADA = "ಇದು {}ನೇ ಸಾಲು, ಇದರಲ್ಲಿ ಊರಿನ ಬಾವಿಯ ವಿಷಯ ಬರೆದಿದೆ."
-ENGLISH = "This is line {} and it tells of the well of the village."
+SHORT = "यह पंक्ति क्रमांक {} है।"
+HINDI = (
+    "यह पंक्ति क्रमांक {} है और इसमें गाँव के कुएँ की बात लिखी है। कुआँ बरगद के पेड़ के पास है, "
+    "उसका पानी मीठा है, और सुबह सब लोग वहीं से पानी भरकर ले जाते हैं।"
+)
+KANNADA = (
+    "ಇದು {}ನೇ ಸಾಲು, ಇದರಲ್ಲಿ ಊರಿನ ಬಾವಿಯ ವಿಷಯ ಬರೆದಿದೆ. ಬಾವಿ ಆಲದ ಮರದ ಹತ್ತಿರ ಇದೆ, ಅದರ ನೀರು ಸಿಹಿ, "
+    "ಬೆಳಿಗ್ಗೆ ಎಲ್ಲರೂ ಅಲ್ಲಿಂದಲೇ ನೀರು ತುಂಬಿಕೊಂಡು ಹೋಗುತ್ತಾರೆ."
+)
+ENGLISH = (
+    "This is line {} and it tells of the well of the village. The well stands by the banyan tree, "
+    "its water is sweet, and in the morning everybody comes to carry some of it home."
+)
 OTHERS = {
     "Marathi": "हे {} क्रमांकाचे वाक्य आहे आणि ते मराठी मध्ये आहे",
     "Nepali": "यो {} औं वाक्य हो र यो नेपाली भाषामा लेखिएको छ",
@@ -164,6 +174,11 @@ CASES = [
         "lack",
         "Kannada where it is Hindi",
         lacking("Hindi", sets=("corpus=my.txt", "languages=kn")),
+    ),
+    Case(
+        "lack",
+        "lines too short to calibrate on",
+        lacking("calibrat", sets=("corpus=my.txt", "languages=hi"), form=SHORT),
     ),
     Case("lack", "a missing file", lacking("nope.txt", sets=("corpus=nope.txt",))),
     Case("lack", "an unknown model", lacking("gemma-3-27", sets=("model=embedded:gemma-3-27",))),

@@ -106,3 +106,16 @@ def test_several_lacks_stand_in_one_refusal(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         refuse(lacks(study))
     assert "nope.txt" in str(refused.value) and "nope.gguf" in str(refused.value)
+
+
+@pytest.mark.real
+def test_lines_too_short_to_calibrate_on_are_refused_with_a_number_that_works(
+    tmp_path: Path, gemma_gguf: Path
+) -> None:
+    text = tmp_path / "my.txt"
+    text.write_text("".join(f"यह पंक्ति क्रमांक {n} है।\n" for n in range(100)), encoding="utf-8")
+    sets = [f"corpus={text}", "languages=hi"]
+    [found] = lacks(load_study("quick", sets))
+    assert "too few to calibrate on" in found.what
+    command = shlex.split(str(found.fix).partition("   (better")[0])
+    assert lacks(load_study("quick", [*sets, command[-1]])) == []

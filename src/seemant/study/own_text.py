@@ -11,6 +11,7 @@ from seemant.corpus.gather import Gathered, from_files, shares
 from seemant.corpus.scripts import LANGUAGE_NAMES
 from seemant.corpus.splits import split_of
 from seemant.probe.suites import load_suite
+from seemant.study.calibration_text import calibration_lacks
 from seemant.study.command import as_command
 from seemant.study.languages import in_words
 from seemant.study.spec import Node, Study
@@ -48,6 +49,8 @@ def _of_corpus(study: Study, name: str, node: Node, files: list[Path]) -> Iterat
     }
     if missing:
         yield _without(study, gathered, missing, where)
+    else:
+        yield from calibration_lacks(study, name, gathered, where)
 
 
 def _without(

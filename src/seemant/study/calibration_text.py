@@ -1,0 +1,70 @@
+"""Whether a study's own text is enough for the methods that calibrate on it: in tokens, exactly."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from seemant.core.errors import BadFile, BadRecord, SeemantError
+from seemant.core.records import Lang
+from seemant.corpus.gather import Gathered
+from seemant.corpus.splits import split_of
+from seemant.study.command import as_command
+from seemant.study.spec import Node, Study
+
+ROLE, PARAMETER = "calibration", "calibration_tokens"
+_FEWER = (256, 128, 64)  # tokens to fall back to, for a text that has no more
+
+
+def calibration_lacks(
+    study: Study, corpus: str, gathered: Gathered, where: str
+) -> Iterator[SeemantError]:
+    """Yield the first node whose calibration on the corpus node's text would be refused."""
+    paragraphs: dict[Lang, list[str]] = {}
+    for each in gathered.paragraphs:
+        if split_of(each.id) == "calibration":
+            paragraphs.setdefault(each.lang, []).append(each.text)
+    for node in study.nodes.values():
+        if node.stage != "compress" or node.inputs.get(ROLE) != corpus:
+            continue
+        if node.inputs["model"] in study.nodes:
+            continue  # its tokenizer is not made yet
+        try:
+            _calibrate(node, paragraphs)
+        except BadFile as error:
+            fix = f"{error.fix} (this part is two in ten of the paragraphs)"
+            enough = next((n for n in _FEWER if _is_enough(node, paragraphs, n)), None)
+            if PARAMETER in study.params and enough:
+                fix = f"{as_command(study, f'{PARAMETER}={enough}')}   (better {fix})"
+            yield BadRecord(f"{error.what}, for node {node.name!r}", where=where, fix=fix)
+            return
+        except SeemantError:
+            continue  # a model that is not fetched yet
+
+
+def _is_enough(node: Node, paragraphs: dict[Lang, list[str]], tokens: int) -> bool:
+    try:
+        _calibrate(node, paragraphs, tokens)
+    except SeemantError:
+        return False
+    return True
+
+
+def _calibrate(node: Node, paragraphs: dict[Lang, list[str]], tokens: int | None = None) -> None:
+    """Ask for the node's calibration sequences as its stage will."""
+    from seemant.compress.calibrate.tokens import Text, calibrating_part, sequences_of
+    from seemant.formats.gguf_read import open_gguf
+    from seemant.models.resolve import resolve
+    from seemant.models.tokenizer import tokenizer_of_metadata
+
+    config: Any = node.config
+    if not (config.calibrated or config.search):
+        return
+    path = resolve(node.inputs["model"]).path
+    text = Text(paragraphs)
+    sequences_of(
+        calibrating_part(text) if config.search else text,
+        tokenizer_of_metadata(open_gguf(path).metadata, str(path)),
+        config.languages,
+        tokens=(tokens or config.calibration_tokens) if config.calibrated else 1,
+        length=config.sequence,
+        allow_gap=config.allow_language_gap,
+    )
