@@ -56,3 +56,11 @@ def test_what_is_no_list_of_carried_languages_is_refused(value: object) -> None:
         listed("languages", value)
     assert refused.value.where == "--set languages"
     assert refused.value.fix
+
+
+def test_costs_of_another_model_are_unknown_and_those_without_it_are_known() -> None:
+    study = load_study("quick", ["model=path:my-model"])
+    unknown = {name for name, node in study.nodes.items() if not node.costs_known}
+    assert {"gemma-before", "gemma", "q8", "q8-probe"} <= unknown
+    assert not unknown & {"paragraphs", "pairs", "smollm-before", "smollm", "report"}
+    assert all(node.costs_known for node in load_study("quick").nodes.values())

@@ -14,7 +14,7 @@ from seemant.core.config import Config
 from seemant.core.heartbeat import heartbeat
 from seemant.core.measurement import Measurement
 from seemant.core.stage import Done, Input, Stage, execute, identity
-from seemant.study.inputs import as_input, check_roles, role_kind
+from seemant.study.inputs import as_input, check_roles, refuse_plain_text, role_kind
 from seemant.study.stages import stage_named
 
 
@@ -46,6 +46,7 @@ def run_stage(
     texts = {role: text for role, text in given.items() if text is not None}
     check_roles(stage, texts)
     inputs = {role: as_input(text, role_kind(stage, role)) for role, text in texts.items()}
+    refuse_plain_text(stage.name, inputs)
     run_with_inputs(stage, config, inputs, options)
 
 

@@ -56,6 +56,8 @@ def plan(study: str, *, set_: Sets = None, store: Path = STORE, json: bool = Fal
     for row in planned.rows:
         state = "done" if row.done else "to do"
         figures = f"{row.seconds:6.0f} {row.memory_mb:7} {row.disk_mb:8}"
+        if not row.known:
+            figures = f"{'unknown':>23}"
         shown = ", ".join(row.needs[:3]) + (
             f" and {len(row.needs) - 3} more" * (len(row.needs) > 3)
         )
@@ -69,8 +71,10 @@ def plan(study: str, *, set_: Sets = None, store: Path = STORE, json: bool = Fal
         told += "; here torch takes {torch:.2f} and llama.cpp {engine:.2f} times as long".format(
             **planned.pace
         )
+    n_unknown = sum(not row.known for row in planned.rows)
+    about = f"unknown for {n_unknown} nodes, for the others about" if n_unknown else "about"
     print(
-        f"to do: about {planned.wall_s / 60:.1f} min, {planned.memory_mb} MB memory, "
+        f"to do: {about} {planned.wall_s / 60:.1f} min, {planned.memory_mb} MB memory, "
         f"{planned.disk_mb} MB disk ({told})"
     )
     refuse(planned.lacks)

@@ -68,3 +68,25 @@ def as_input(text: str, kind: str) -> Input:
         manifest = load_manifest(path)
         label = f"{manifest.stage}:{manifest.id}"
     return file_input(path, label)
+
+
+_READ_RECORDS = ("distill", "divergence", "attribution", "qat")  # the others read plain text too
+
+
+def refuse_plain_text(stage: str, inputs: Mapping[str, Input]) -> None:
+    """Refuse lines of text where a stage reads paragraphs, and say which command makes these.
+
+    Raises:
+        BadFile: the input `paragraphs` is a file of plain text.
+    """
+    given = inputs.get("paragraphs")
+    if given is None or stage not in _READ_RECORDS or not given.path.is_file():
+        return
+    with given.path.open("rb") as file:
+        head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if b"\0" not in head and head.decode("utf-8", errors="ignore")[:1].isalnum():
+        raise BadFile(
+            "lines of text, where paragraphs with an id and a language are expected",
+            where=str(given.path),
+            fix=f"seemant corpus sample {given.path} --out paragraphs, then name that folder",
+        )

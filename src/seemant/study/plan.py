@@ -29,6 +29,8 @@ class PlanRow:
     disk_mb: int
     slots: int
     exclusive: bool
+    known: bool
+    """Whether anything tells the costs; they are 0 where nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ def plan(study: Study, store: Path, pace: Pace | None = None) -> Plan:
                 ),
                 slots=node.slots,
                 exclusive=node.exclusive,
+                known=manifest is not None or node.costs_known,
             )
         )
     waiting = [row for row in rows if not row.done]

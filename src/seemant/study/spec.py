@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt, ValidationError
 
 from seemant.core.config import Config, Key, load_yaml, validate
 from seemant.core.errors import BadConfig, BadFile, nearest
+from seemant.core.stage import Stage
 from seemant.study.inputs import check_roles
 from seemant.study.languages import (
     chosen_languages,
@@ -74,6 +75,8 @@ class Node:
     slots: int
     exclusive: bool
     expect: Expect
+    costs_known: bool = True
+    """Whether `expect` was said, and of the models that the node works on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
     languages = chosen_languages(params)
     if languages:
         params = narrowed_params({**params, "languages": list(languages)}, languages)
-    nodes, left_out = {}, dict[str, str]()
+    nodes, left_out = dict[str, Node](), dict[str, str]()
     given = {
         name: {role: fill(text, params) for role, text in _all_others(spec, name).items()}
         for name in spec.nodes
@@ -147,7 +150,14 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
                 raise BadConfig(f"unknown key '{name}.{key}'", where="--set", fix=hint)
             config[key] = listed(f"{name}.{key}", item) if key in ("languages", "lang") else item
         typed = validate(stage.config, config, where=str(path), lines=lines, at=(*at, "config"))
-        nodes[name] = Node(name, node.stage, typed, inputs, node.slots, node.exclusive, node.expect)
+        others = _other_models(stage, node, params, spec.params)
+        known = "expect" in node.model_fields_set and not others
+        for role, text in inputs.items():
+            if stage.kind_of(role) in _WEIGHTS and text in nodes:
+                known = known and nodes[text].costs_known
+        expect = node.expect if known else Expect()
+        slots = (node.slots, node.exclusive)
+        nodes[name] = Node(name, node.stage, typed, inputs, *slots, expect, known)
     return Study(
         name=spec.study,
         title=str(fill(spec.title, params)),
@@ -160,6 +170,21 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
         sets=tuple(sets),
         left_out=left_out,
     )
+
+
+_WEIGHTS = ("model", "variant", "adapter")  # kinds of inputs whose size makes the cost
+
+
+def _other_models(
+    stage: Stage[Any], node: NodeSpec, params: dict[str, Scalar], usual: dict[str, Scalar]
+) -> bool:
+    """Return whether a node works on another model than the one that its costs were measured on."""
+    models = [
+        text
+        for role, text in node.inputs.items()
+        if stage.kind_of(role) == "model" and text is not None
+    ]
+    return any(fill(text, params) != fill(text, usual) for text in models)
 
 
 def _in_order(inputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
