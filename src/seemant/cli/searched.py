@@ -22,8 +22,8 @@ def searched(facts: Mapping[str, Any]) -> Iterator[str]:
     chunks = sum(found["chunks"].values())
     measured = _by_language(found["measured_kld"])
     yield f"measured: {measured} nats a token, on {chunks} passages kept out of calibration"
-    yield "  (0.1 is hardly noticed; above 0.5 the language is damaged. These passages chose the file,"
-    yield "  so they flatter it: seemant divergence MODEL OTHER-TEXT --variant THIS measures it anew)"
+    yield "  (0.1 is hardly noticed; above 0.5 the language is damaged. These passages chose the"
+    yield "  file, so they flatter it: seemant divergence MODEL OTHER-TEXT --variant THIS)"
 
 
 def _by_language(values: Mapping[str, float]) -> str:
