@@ -116,7 +116,9 @@ def tokenizer_of_folder(folder: Path) -> Tokenizer:
         config_path = folder / "tokenizer_config.json"
         config = json.loads(config_path.read_bytes()) if config_path.is_file() else {}
         _without_state(inner)
-    except Exception as error:  # tokenizers raises bare Exception
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # tokenizers raises bare Exception, or panics
         raise BadFile(
             f"the tokenizer cannot be read: {error}", where=str(path), fix="fetch the model again"
         ) from error

@@ -100,20 +100,22 @@ def _with_merges(
     from tokenizers import Tokenizer, decoders, models, normalizers
 
     cut = cut_of(pre)
-    try:
-        model = models.BPE(
-            vocab=_vocabulary(tokens),
-            merges=_merges(metadata),
+    vocabulary, merges = _vocabulary(tokens), _merges(metadata)
+    for left, right in merges:  # the library would panic
+        if not {left, right, left + right} <= vocabulary.keys():
+            raise BadFile(
+                f"the tokenizer joins {left!r} and {right!r}: not all three are tokens",
+                where=where or "tokenizer.ggml.merges",
+                fix="convert the model again with a current llama.cpp",
+            )
+    inner = Tokenizer(
+        models.BPE(
+            vocab=vocabulary,
+            merges=merges,
             ignore_merges=cut.whole_words_first,
             byte_fallback=cut.spaces_as_letters,
         )
-    except Exception as error:  # tokenizers raises bare Exception
-        raise BadFile(
-            f"the tokenizer's merges do not fit its tokens: {error}",
-            where=where or "tokenizer.ggml.merges",
-            fix="convert the model again with a current llama.cpp",
-        ) from error
-    inner = Tokenizer(model)
+    )
     inner.pre_tokenizer = cut.build()
     if cut.spaces_as_letters:
         inner.normalizer = normalizers.Replace(" ", SPACE)

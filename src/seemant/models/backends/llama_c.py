@@ -25,6 +25,7 @@ REINSTALL = f"pip install --force-reinstall '{_WHEEL}=={WHEEL_VERSION}'"
 # Offsets in bytes of the fields that we touch; `_check_layout` proves the first four of the
 # context's and the GPU layers against llama.cpp's documented defaults.
 _MODEL_GPU_LAYERS = 16  # after two pointers
+_MODEL_VOCAB_ONLY = 72  # the first of the flags behind the pointers
 _CONTEXT_LEADING = 0  # n_ctx, n_batch, n_ubatch, n_seq_max: four uint32
 _LEVEL_ERROR = 4  # GGML_LOG_LEVEL_ERROR
 _KEPT_ERRORS = 3
@@ -136,10 +137,14 @@ def errors_of(lib: Library) -> str:
     return text
 
 
-def model_params(lib: Library) -> Opaque:
-    """Return parameters for a model on the CPU, mapped from its file (the default)."""
+def model_params(lib: Library, *, vocab_only: bool = False) -> Opaque:
+    """Return parameters for a model on the CPU, mapped from its file (the default).
+
+    vocab_only: read the vocabulary and no weights.
+    """
     params: Opaque = lib.llama_model_default_params()
     _poke(params, _MODEL_GPU_LAYERS, "<i", 0)
+    _poke(params, _MODEL_VOCAB_ONLY, "<?", vocab_only)
     return params
 
 
