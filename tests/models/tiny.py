@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from seemant.formats.gguf_meta import MetaValue
 from seemant.formats.gguf_write import TensorData, write_gguf
 
-FAMILIES = ["llama", "qwen2", "qwen3", "gemma3"]
+FAMILIES = ["llama", "qwen2", "qwen3", "gemma3", "smollm3", "phi3"]
 N_VOCAB, WIDTH, LAYERS, HEADS, KV_HEADS, HEAD = 320, 64, 7, 4, 2, 16
 
 
@@ -41,6 +41,8 @@ def tiny_model(family: str, *, tied: bool = True, seed: int = 0) -> Any:
         "llama": {"model_type": "llama", "rope_parameters": _rope(50_000.0)},
         "qwen2": {"model_type": "qwen2", "rope_parameters": _rope(1_000_000.0)},
         "qwen3": {"model_type": "qwen3", "head_dim": HEAD, "rope_parameters": _rope(1e6)},
+        "smollm3": {"model_type": "smollm3", "rope_parameters": _rope(2_000_000.0)},
+        "phi3": {"model_type": "phi3", "rope_parameters": _rope(10_000.0)},
         "gemma3": {
             "model_type": "gemma3_text",
             "head_dim": HEAD,
@@ -78,7 +80,7 @@ def stored(name: str, values: NDArray[np.float32], family: str) -> NDArray[np.fl
     if family == "gemma3" and name.endswith("norm.weight"):
         return values + np.float32(1)
     heads = {"q_proj": HEADS, "k_proj": KV_HEADS}.get(name.split(".")[-2], 0)
-    if family != "llama" or not heads:
+    if family not in ("llama", "smollm3") or not heads:
         return values
     out, size = np.empty_like(values), values.shape[0] // heads
     for head in range(heads):
@@ -105,6 +107,9 @@ def tiny_metadata(config: Any, family: str) -> dict[str, Any]:
     }
     if family == "gemma3":
         of_family["attention.sliding_window"] = 8
+    if family == "phi3":
+        of_family["attention.sliding_window"] = 0
+        of_family["rope.scaling.original_context_length"] = 256
     words = byte_level_metadata()
     types = words.pop("tokenizer.ggml.token_type")
     return {

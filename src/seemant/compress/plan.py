@@ -12,7 +12,7 @@ from seemant.core.errors import BadConfig, BadFile, nearest
 from seemant.formats.gguf_read import GgufFile, GgufTensor
 from seemant.formats.packing import BLOCK
 from seemant.formats.tensor_format import Format, fits, format_of
-from seemant.models.names import FAMILIES, ROPE_FACTORS, to_hf
+from seemant.models.names import FAMILIES, ROPE_TENSORS, to_hf
 
 EMBEDDING, HEAD = "token_embd.weight", "output.weight"
 OUTER = (EMBEDDING, HEAD)
@@ -83,7 +83,7 @@ def is_torch_only(plan: Mapping[str, TensorPlan]) -> bool:
 
 def _plan(tensor: GgufTensor, config: CompressConfig, own: Mapping[str, Format]) -> TensorPlan:
     kind = tensor.name.split(".")[-2]
-    if len(tensor.shape) != 2 or tensor.name == ROPE_FACTORS:
+    if len(tensor.shape) != 2 or tensor.name in ROPE_TENSORS:
         return TensorPlan(kind)
     default = config.outer_format if tensor.name in OUTER else config.block_format
     wanted = own.get(tensor.name) or own.get(kind) or default
@@ -162,7 +162,7 @@ def _fits(columns: int) -> str:
 
 
 def _known(name: str, family: str) -> bool:
-    if name == ROPE_FACTORS:
+    if name in ROPE_TENSORS:
         return True
     try:
         to_hf(name, family)

@@ -104,17 +104,10 @@ def gguf_of(model: Path, room: str) -> Path:
 
 
 def _made_of(folder: Path) -> str:
-    """Return how a folder becomes a file: by our own command where it writes that family."""
-    from seemant.models.hf_folder import read_config
-    from seemant.models.hf_to_gguf import WRITTEN
-
-    has_config = (folder / "config.json").is_file()
-    kind = read_config(folder).get("model_type") if has_config else None
-    if kind in WRITTEN:
+    """Return how a folder becomes a file."""
+    if (folder / "config.json").is_file():
         return f"seemant convert path:{folder}, and name the artefact that it makes"
-    if kind is None:
-        return "name a .gguf file"
-    return f"name a .gguf file; of the type {kind} llama.cpp's convert_hf_to_gguf.py makes one"
+    return "name a .gguf file"
 
 
 def gathered(slices: Iterable[NDArray[np.float32]], rows: int) -> Iterator[NDArray[np.float32]]:

@@ -60,8 +60,9 @@ class Stage(Generic[C]):
     """A stage: its one word, its config, the roles of its inputs and the function.
 
     version: raised whenever the stage's numbers can change.
-    roles: input role -> what it is. A role that ends in "*" takes any number of inputs, which
-        arrive as "role/NAME"; one that ends in "?" may be absent.
+    roles: input role -> what it is ("model", a "folder" of one, "text", ...). A role that ends in
+        "*" takes any number of inputs, which arrive as "role/NAME"; one that ends in "?" may be
+        absent.
     data: files of this package that its numbers rest on, relative to it; `*` matches. Their
         content is part of the identity.
     hardware_bound: its numbers belong to this machine, so the machine is part of its identity.
@@ -133,7 +134,8 @@ def identity(stage: Stage[C], config: C, inputs: Inputs) -> str:
         "config": config.model_dump(mode="json"),
         "inputs": {role: given.sha256 for role, given in inputs.items()},
     }
-    labels = {r: i.label for r, i in inputs.items() if stage.kind_of(r) == "model"}
+    named = ("model", "folder")
+    labels = {r: i.label for r, i in inputs.items() if stage.kind_of(r) in named}
     if labels:
         question["labels"] = labels
     if stage.data:

@@ -35,7 +35,7 @@ from seemant.export.packed_schemes import (
 from seemant.export.tensor_stream import StreamedTensor, write_stream
 from seemant.formats.gguf_read import GgufFile, open_gguf
 from seemant.formats.packing import BLOCK, unpack
-from seemant.models.hf_config import config_of_metadata, family_of_metadata
+from seemant.models.hf_config import config_of_file, family_of_metadata
 from seemant.models.names import ROPE_FACTORS, Family, to_hf, values_to_hf
 
 Dense = Literal["F32", "F16"]
@@ -151,12 +151,7 @@ def verify_folder(model: Path, folder: Path) -> None:
 def _config(
     file: GgufFile, family: Family, packed: dict[str, Scheme], dense: Dense
 ) -> dict[str, Any]:
-    config = config_of_metadata(
-        file.metadata,
-        n_tokens=file.tensors["token_embd.weight"].shape[0],
-        tied="output.weight" not in file.tensors,
-        where=str(file.path),
-    )
+    config = config_of_file(file)
     config["dtype"] = {"F32": "float32", "F16": "float16"}[dense]
     if packed:
         linear = [_module(name, family) for name in file.tensors if is_block_matrix(file, name)]

@@ -6,23 +6,19 @@ work of a killed process and is made again.
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seemant.core.atomic import atomic_path, write_atomic
-from seemant.core.errors import Locked, from_os_error
+from seemant.core.errors import from_os_error
 from seemant.core.hashing import file_sha256
-from seemant.core.lock import folder_lock
 from seemant.formats.gguf_read import GgufFile, open_gguf
-from seemant.models.expansions import expansion_of, make_room, mark_used
-from seemant.models.hf_config import config_of_metadata, family_of_metadata
+from seemant.models.expansions import alone_in, expansion_of, make_room, mark_used
+from seemant.models.hf_config import config_of_file, family_of_metadata, rope_factors_of
 from seemant.models.names import (
-    ROPE_FACTORS,
+    ROPE_TENSORS,
     Array,
     Family,
     is_shifted_norm,
@@ -37,7 +33,6 @@ SOURCE_NAME = "source.json"
 WEIGHTS_NAME = "model.safetensors"
 
 _ROWS_AT_ONCE = 16_384
-_WAIT_S = 600.0
 
 # A tensor to write: its shape, and its float32 values in pieces.
 Pieces = tuple[tuple[int, ...], Callable[[], Iterable[Array]]]
@@ -55,7 +50,7 @@ def expand(path: Path) -> Path:
         source = open_gguf(path)  # a bad file leaves no folder behind
         family_of_metadata(source.metadata)
         try:
-            with _alone_in(folder):
+            with alone_in(folder):
                 if not (folder / SOURCE_NAME).is_file():
                     _fill(source, folder)
             make_room(folder)
@@ -87,14 +82,8 @@ def _fill(source: GgufFile, folder: Path) -> None:
     for left in folder.glob(".*.tmp"):  # of a killed process
         left.unlink()
     metadata, family = source.metadata, family_of_metadata(source.metadata)
-    names = [name for name in source.tensors if name != ROPE_FACTORS]
-    tied = "output.weight" not in source.tensors
-    config = config_of_metadata(
-        metadata,
-        n_tokens=source.tensors["token_embd.weight"].shape[0],
-        tied=tied,
-        where=str(source.path),
-    )
+    names = [name for name in source.tensors if name not in ROPE_TENSORS]
+    config = config_of_file(source)
     tokenizer_of_metadata(metadata, str(source.path)).save(folder)
     template = template_of_metadata(metadata)
     if template.source:
@@ -108,7 +97,7 @@ def _fill(source: GgufFile, folder: Path) -> None:
         "source": str(source.path.resolve()),
         "sha256": file_sha256(source.path),
         "n_bytes": source.path.stat().st_size,
-        "rope_factors": _rope_factors(source),
+        "rope_factors": list(rope_factors_of(source)) or None,
     }
     write_atomic(folder / SOURCE_NAME, json.dumps(facts, indent=2) + "\n")
 
@@ -125,25 +114,3 @@ def _pieces(source: GgufFile, name: str, family: Family) -> Pieces:
             yield source.rows(name, start, min(start + _ROWS_AT_ONCE, shape[0]))
 
     return shape, pieces
-
-
-def _rope_factors(source: GgufFile) -> list[float] | None:
-    if ROPE_FACTORS not in source.tensors:
-        return None
-    factors: NDArray[np.float32] = source.dequantize(ROPE_FACTORS)
-    return [float(each) for each in factors]
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    # Parallel nodes of a study load the same file: the second waits for the first.
-    start = time.monotonic()
-    while True:
-        try:
-            with folder_lock(folder):
-                yield
-            return
-        except Locked:
-            if time.monotonic() - start > _WAIT_S:
-                raise
-            time.sleep(0.2)

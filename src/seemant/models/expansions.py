@@ -1,4 +1,4 @@
-"""Where a GGUF file's expansion lies in the cache.
+"""Where a GGUF file's expansion, or a folder's GGUF file, lies in the cache.
 
 The name is the file's quick identity (size, time of change, blocks spread over all of it), so
 that a second load needs no pass over the file. The head alone would not do: two variants of one
@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from seemant.core.errors import Locked, SeemantError, from_os_error
@@ -18,6 +20,7 @@ from seemant.core.paths import cache_dir
 
 LAYOUT_VERSION = 1  # raise it when the folder's content can change
 KEEP_BYTES = 6_000_000_000  # of all expansions together; a study of variants makes a GB each
+_WAIT_S = 600.0  # for another process that is filling a place
 KEEP_SECONDS = 300.0  # another process may be about to map what was used more recently
 _NAME = re.compile(r"[0-9a-f]{16}")
 
@@ -35,11 +38,35 @@ def expansion_of(path: Path) -> Path:
     return _home() / json_sha256(identity)[:16]
 
 
+def place_of(what: Sequence[object], files: Sequence[Path]) -> Path:
+    """Return the place in the cache of something made of several files, by their content.
+
+    what: whatever else decides its content.
+    """
+    found = [[file.name, sampled_sha256(file)] for file in files]
+    return _home() / json_sha256([*what, found])[:16]
+
+
 def all_expansions() -> list[Path]:
     """Return every expansion in the cache, finished or not; other folders there are not ours."""
     home = _home()
     found = sorted(home.iterdir()) if home.is_dir() else []
     return [path for path in found if _NAME.fullmatch(path.name) and not path.is_symlink()]
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a place while it is filled; parallel nodes of a study wait for the one that fills it."""
+    start = time.monotonic()
+    while True:
+        try:
+            with folder_lock(folder):
+                yield
+            return
+        except Locked:
+            if time.monotonic() - start > _WAIT_S:
+                raise
+            time.sleep(0.2)
 
 
 def mark_used(folder: Path) -> None:

@@ -18,7 +18,7 @@ from seemant.core.errors import BadFile
 from seemant.models.adapters import merged_state
 from seemant.models.expand import SOURCE_NAME, expand
 from seemant.models.hf_config import family_of_config
-from seemant.models.hf_folder import read_config, read_state
+from seemant.models.hf_folder import open_folder, read_state
 from seemant.models.names import Family, to_hf, values_to_hf
 from seemant.models.prompts import Template, template_of
 from seemant.models.resolve import weights_in
@@ -59,7 +59,7 @@ def load_torch(
     replace: Mapping[str, NDArray[np.float32]] | None = None,
     dtype: Dtype = "float32",
 ) -> TorchModel:
-    """Return the model in a GGUF file or an HF folder (Llama, Qwen2, Qwen3, Gemma 3; safetensors).
+    """Return the model in a GGUF file or an HF folder (a family of `families`; safetensors).
 
     path: the file, the folder, or an artefact's folder that holds `model.gguf`.
     adapter: a PEFT folder or a train artefact, merged into the weights in float32.
@@ -75,10 +75,10 @@ def load_torch(
     """
     path = weights_in(path)
     folder = path if path.is_dir() else expand(path)
-    config = read_config(folder)
+    config = open_folder(folder).config
     family = family_of_config(config)
     state = _replaced(read_state(folder), replace or {}, family)
-    tied = bool(config.get("tie_word_embeddings", family.name == "gemma3"))
+    tied = bool(config["tie_word_embeddings"])
     if adapter is not None:
         state = merged_state(state, adapter, tied=tied)
     source = folder / SOURCE_NAME

@@ -1,8 +1,8 @@
 """Tensor names and layouts: GGUF's and transformers', for the families that are read here.
 
-The names are a bijection. Two layouts differ. Llama's q and k rows are interleaved in GGUF, as
-llama.cpp rotates neighbours (x0, x1) where transformers rotates halves (x0, x_d/2). Gemma's norm
-weights are stored +1, as llama.cpp multiplies by w where transformers multiplies by 1 + w.
+The names are a bijection. Two layouts differ. Llama's (and SmolLM3's) q and k rows are interleaved
+in GGUF, as llama.cpp rotates neighbours (x0, x1) where transformers rotates halves (x0, x_d/2).
+Gemma's norm weights are stored +1, as llama.cpp multiplies by w, transformers by 1 + w.
 """
 
 import re
@@ -13,36 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.errors import BadFile
+from seemant.models.families.registry import TABLES, USE_A_FAMILY
 
 Array = NDArray[np.float32]
 
-FAMILIES = ("llama", "qwen2", "qwen3", "gemma3")
-USE_A_FAMILY = f"use a model of one of the families {', '.join(FAMILIES)} (text models)"
+FAMILIES = tuple(TABLES)
 ROPE_FACTORS = "rope_freqs.weight"  # Llama 3's frequency factors: of the rotation, not a weight
+LONG_FACTORS, SHORT_FACTORS = "rope_factors_long.weight", "rope_factors_short.weight"  # LongRoPE's
+ROPE_TENSORS = (ROPE_FACTORS, LONG_FACTORS, SHORT_FACTORS)
 
 _OUTER = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
     "output": "lm_head",
-}
-_BLOCK = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "attn_q_norm": "self_attn.q_norm",
-    "attn_k_norm": "self_attn.k_norm",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
-# Gemma 3 has four norms a block, and its names for them differ.
-_GEMMA_BLOCK = _BLOCK | {
-    "post_attention_norm": "post_attention_layernorm",
-    "ffn_norm": "pre_feedforward_layernorm",
-    "post_ffw_norm": "post_feedforward_layernorm",
 }
 
 
@@ -71,7 +54,7 @@ def to_hf(name: str, family: str) -> str:
     """
     if match := re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", name):
         layer, part, kind = match.groups()
-        if part in (block := _block(family)):
+        if part in (block := TABLES[family].block):
             return f"model.layers.{layer}.{block[part]}.{kind}"
     elif (match := re.fullmatch(r"(\w+)\.(weight|bias)", name)) and match[1] in _OUTER:
         return f"{_OUTER[match[1]]}.{match[2]}"
@@ -82,7 +65,7 @@ def to_hf(name: str, family: str) -> str:
 
 def is_placed(name: str) -> bool:
     """Return whether any family that is read here has a GGUF tensor of this name."""
-    if name == ROPE_FACTORS:
+    if name in ROPE_TENSORS:
         return True
     for family in FAMILIES:
         with suppress(BadFile):
@@ -100,7 +83,7 @@ def to_gguf(name: str, family: str) -> str:
     if kind in ("weight", "bias"):
         if match := re.fullmatch(r"model\.layers\.(\d+)\.(.+)", stem):
             layer, part = match.groups()
-            names = {hf: gguf for gguf, hf in _block(family).items()}
+            names = {hf: gguf for gguf, hf in TABLES[family].block.items()}
             if part in names:
                 return f"blk.{layer}.{names[part]}.{kind}"
         for gguf, hf in _OUTER.items():
@@ -127,7 +110,7 @@ def values_to_gguf(name: str, values: Array, family: Family) -> Array:
 
 def permuted_heads(name: str, family: Family) -> int | None:
     """Return over how many heads a tensor's rows are interleaved in GGUF; None: not at all."""
-    if family.name != "llama":
+    if not TABLES[family.name].interleaved:
         return None
     if ".attn_q." in name:
         return family.n_heads
@@ -136,7 +119,7 @@ def permuted_heads(name: str, family: Family) -> int | None:
 
 def is_shifted_norm(name: str, family: Family) -> bool:
     """Return whether a tensor is a norm that GGUF stores +1."""
-    return family.name == "gemma3" and name.endswith("norm.weight")
+    return TABLES[family.name].gemma_norms and name.endswith("norm.weight")
 
 
 def to_neighbours(values: Array, n_heads: int) -> Array:
@@ -148,7 +131,3 @@ def to_neighbours(values: Array, n_heads: int) -> Array:
 def _to_halves(values: Array, n_heads: int) -> Array:
     rest = values.shape[1:]
     return values.reshape(n_heads, -1, 2, *rest).swapaxes(1, 2).reshape(values.shape)
-
-
-def _block(family: str) -> dict[str, str]:
-    return _GEMMA_BLOCK if family == "gemma3" else _BLOCK

@@ -1,6 +1,6 @@
 """From a model reference to files on this disk, with their licence and languages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +21,8 @@ _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer*", "LICENSE*", "N
 class ModelFile:
     """A model on this disk.
 
-    ref: the reference as written. path: a GGUF file, an HF folder, or (kind "config") the
-        `config.json` of an architecture without weights.
+    ref: the reference as written. path: a GGUF file, an HF folder (of `locate`), or (kind
+        "config") the `config.json` of an architecture without weights.
     licence: None where nobody says. subject: how tables call it.
     adapter: the PEFT folder that belongs on top, for a train artefact.
     """
@@ -37,7 +37,23 @@ class ModelFile:
 
 
 def resolve(ref: str, *, fetch: bool = False) -> ModelFile:
-    """Return the files that a reference names; with `fetch`, downloaded where they are missing.
+    """Return the file that a reference names; with `fetch`, downloaded where it is missing.
+
+    A Hugging Face folder is read as the GGUF file that is made of it, once (`converted.py`).
+
+    Raises:
+        UnknownModel, BadFile, Offline: as `locate`, or a folder that no GGUF file can say.
+    """
+    found = locate(ref, fetch=fetch)
+    if found.kind != "hf":
+        return found
+    from seemant.models.converted import converted
+
+    return replace(found, path=converted(found.path, found.subject), kind="gguf")
+
+
+def locate(ref: str, *, fetch: bool = False) -> ModelFile:
+    """Return the files that a reference names, a folder as it stands.
 
     Raises:
         UnknownModel: it names nothing, or a model that only a server holds.
@@ -141,7 +157,7 @@ def _run(ref: str, folder: Path, fetch: bool) -> ModelFile:
     student = folder / "student.json"
     if student.is_file():
         facts = read_json(student)
-        base = resolve(str(facts["base"]), fetch=fetch)
+        base = locate(str(facts["base"]), fetch=fetch)
         languages = tuple(lang for lang in LANGUAGES if lang in facts.get("languages", LANGUAGES))
         subject = str(facts.get("subject") or f"{base.subject}+lora")
         return ModelFile(

@@ -59,6 +59,10 @@ def as_input(text: str, kind: str) -> Input:
         return file_input(model.path, text)
     if kind == "model":
         return file_input(path, f"run:{path}")  # a reference, which can be resolved again
+    if kind == "folder":
+        from seemant.models.resolve import locate
+
+        return file_input(locate(text).path, text)
     if kind == "text":
         from seemant.corpus.fingerprint import text_input
 

@@ -62,7 +62,7 @@ def hf_config_of(weights: Path) -> dict[str, Any]:
         BadFile: it cannot be read.
     """
     from seemant.formats.gguf_read import open_gguf
-    from seemant.models.hf_config import config_of_metadata
+    from seemant.models.hf_config import config_of_file
     from seemant.models.hf_folder import read_config
 
     if weights.is_dir():
@@ -70,10 +70,4 @@ def hf_config_of(weights: Path) -> dict[str, Any]:
     if is_configuration(weights):
         said: dict[str, Any] = read_json(weights)
         return said
-    file = open_gguf(weights)
-    return config_of_metadata(
-        file.metadata,
-        n_tokens=file.tensors["token_embd.weight"].shape[0],
-        tied="output.weight" not in file.tensors,
-        where=str(weights),
-    )
+    return config_of_file(open_gguf(weights))

@@ -15,7 +15,7 @@ from seemant.formats.gguf_read import GgufFile, open_gguf
 from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.models.adapters import write_gguf_lora
 from seemant.models.hf_config import family_of_metadata
-from seemant.models.names import ROPE_FACTORS, Array, to_hf, values_to_gguf
+from seemant.models.names import ROPE_TENSORS, Array, to_hf, values_to_gguf
 from seemant.models.prompts import Template
 from seemant.models.tokenizer import Tokenizer
 from seemant.train.adapt import LoraLinear, refuse_tied_ends
@@ -135,7 +135,7 @@ def save_gguf(path: Path, weights: Mapping[str, Tensor], base: GgufFile) -> None
 
     def values(name: str) -> Callable[[], list[Array]]:
         def made() -> list[Array]:
-            if name == ROPE_FACTORS:
+            if name in ROPE_TENSORS:
                 return [base.dequantize(name)]
             found = weights[to_hf(name, family.name)].detach().float().cpu().numpy()
             return [np.ascontiguousarray(values_to_gguf(name, found, family), np.float32)]

@@ -1,4 +1,4 @@
-"""Tiny transformers models that take every branch of the four families, and ours beside them."""
+"""Tiny transformers models that take every branch of the families, and ours beside them."""
 
 from typing import Any
 
@@ -18,7 +18,15 @@ _LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
-_QWEN = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
+_LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "short_factor": [1.0, 1.1, 1.2, 1.3, 1.5, 1.8, 2.0, 2.5],
+    "long_factor": [1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0],
+}
+_PHI = {"model_type": "phi3", "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}
+_QWEN_ROPE = {"rope_type": "default", "rope_theta": 1e6}
+_QWEN = {"rope_parameters": _QWEN_ROPE}
 _GEMMA = {
     "model_type": "gemma3_text",
     "head_dim": 24,  # four heads of it are wider than d
@@ -55,6 +63,29 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "qwen3": {"model_type": "qwen3", "head_dim": 24, **_QWEN},
     "qwen3, biases": {"model_type": "qwen3", "head_dim": 16, "attention_bias": True, **_QWEN},
+    "smollm3": {"model_type": "smollm3", "num_hidden_layers": 5, "rope_parameters": _QWEN_ROPE},
+    "smollm3, windows, other layers still": {
+        "model_type": "smollm3",
+        "no_rope_layers": [0, 1, 1],
+        "use_sliding_window": True,
+        "sliding_window": 6,
+        "mlp_bias": True,
+        "rope_parameters": _QWEN_ROPE,
+    },
+    "phi3": _PHI,
+    "phi3, window": _PHI | {"sliding_window": 7},
+    "phi3, long texts": _PHI
+    | {"original_max_position_embeddings": 16, "rope_parameters": _LONGROPE},
+    "phi3, a part of each head turned": _PHI
+    | {
+        "original_max_position_embeddings": 64,
+        "rope_parameters": _LONGROPE
+        | {
+            "short_factor": [1.0, 1.2, 1.4, 1.7],
+            "long_factor": [1.0, 2.0, 4.0, 9.0],
+            "partial_rotary_factor": 0.5,
+        },
+    },
     "gemma3": _GEMMA,
     "gemma3, soft-caps": _GEMMA
     | {"final_logit_softcapping": 1.5, "attn_logit_softcapping": 2.0, "attention_bias": True},

@@ -54,6 +54,7 @@ SITES: Mapping[str, tuple[Site, ...]] = {
     "llama": (_QKV, _O, _GATE_UP, _DOWN),
     "qwen2": (_QKV, _O, _GATE_UP, _DOWN),  # q, k and v have biases: only v's moves, with v's rows
     "qwen3": (_QKV, _O, _GATE_UP, _DOWN),  # q and k norms see the same q and k: nothing moves
+    "smollm3": (_QKV, _O, _GATE_UP, _DOWN),
     "gemma3": (_QKV, _GEMMA_O, _GATE_UP, _GEMMA_DOWN),
 }
 

@@ -38,7 +38,7 @@ def block_of(shape: DecoderShape, layer: int, tensors: Mapping[str, Tensor]) -> 
 
 def rows_for(shape: DecoderShape, layer: int, lengths: Sequence[int]) -> Rows:
     """Return what block `layer` needs to know of rows of these lengths, of `block_of`."""
-    tables, rope = RotaryTables(shape.head_dim), shape.ropes[layer]
+    tables, rope = RotaryTables(shape.head_dim, shape.rotated), shape.ropes[layer]
     device = torch.device("cpu")
     k = tables.rows(rope, 1.0, lengths, device)
     # With a norm, q's factor goes into the norm's weight.

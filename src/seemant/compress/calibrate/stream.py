@@ -31,6 +31,7 @@ SITE_OF = {
     "attn_q": "attn_in",
     "attn_k": "attn_in",
     "attn_v": "attn_in",
+    "attn_qkv": "attn_in",
     "attn_output": "attn_out",
     "ffn_gate": "mlp_in",
     "ffn_up": "mlp_in",
@@ -41,11 +42,12 @@ SITE_OF = {
 SITES = ("attn_in", "attn_out", "mlp_in", "mlp_mid")
 MIXED = "mixed"
 _READERS = {
-    "attn_in": "self_attn.q_proj",
-    "attn_out": "self_attn.o_proj",
-    "mlp_in": "mlp.gate_proj",
-    "mlp_mid": "mlp.down_proj",
+    "attn_in": ("self_attn.q_proj", "self_attn.qkv_proj"),
+    "attn_out": ("self_attn.o_proj",),
+    "mlp_in": ("mlp.gate_proj", "mlp.gate_up_proj"),
+    "mlp_mid": ("mlp.down_proj",),
 }
+"""A module that reads a site: the one of these that a block has."""
 
 
 @dataclass(slots=True, eq=False)
@@ -238,4 +240,5 @@ class LayerStream:
 
 
 def _reader(block: Block, site: str) -> nn.Module:
-    return block.get_submodule(_READERS[site])
+    modules: dict[str, nn.Module] = dict(block.named_modules())
+    return next(modules[each] for each in _READERS[site] if each in modules)

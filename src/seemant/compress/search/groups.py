@@ -15,7 +15,7 @@ from seemant.formats.tensor_format import Format, format_of
 
 EMBEDDING, HEAD = "token_embd", "output"
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "attn_in": ("attn_q", "attn_k", "attn_v"),
+    "attn_in": ("attn_q", "attn_k", "attn_v", "attn_qkv"),
     "attn_out": ("attn_output",),
     "mlp_in": ("ffn_gate", "ffn_up"),
     "mlp_mid": ("ffn_down",),

@@ -5,7 +5,7 @@ from seemant.core.records import Lang
 
 
 class ConvertConfig(Config):
-    """A Hugging Face folder as one GGUF file in float32; nothing is rounded."""
+    """A Hugging Face folder as one GGUF file; nothing is rounded."""
 
     name: str = ""
     """what the file calls the model; default: the reference's last part"""

@@ -1,4 +1,4 @@
-"""The stage "convert": float32 tensors, tokenizer and settings of a folder as one GGUF file."""
+"""The stage "convert": tensors, tokenizer and settings of a folder as one GGUF file."""
 
 from pathlib import Path
 
@@ -38,5 +38,5 @@ STAGE = Stage(
     version=2,
     config=ConvertConfig,
     run=run,
-    roles={"model": "model"},
+    roles={"model": "folder"},
 )

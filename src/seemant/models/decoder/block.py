@@ -16,10 +16,11 @@ test counts the real storages:
     o's output                              T, d         c     Gemma's norm after attention
     residual stream after attention         T, d         c     second norm
     its normalised form                     T, d         c     adapters of gate and up
-    gate, up                                T, 2 ff      c     gated activation
+    gate, up                                T, 2 ff      c     gated activation; one storage where
+                                                               they are one matrix
     act(gate) * up                          T, ff        c     adapter of down
     down's output                           T, d         c     Gemma's norm after the gated layer
-    x Aᵀ                                    T, 7 r       c     the adapters
+    x Aᵀ                                    T, 7 r       c     the adapters; 4 r of fused ones
 
 With checkpointing only the first line stays, and the rest is there for the one block that is being
 differentiated. A frozen linear without an adapter keeps nothing, so the lines of the adapters fall
@@ -49,11 +50,12 @@ class Rows:
 
 
 class Attention(nn.Module):
-    """q, k, v and o; q and k norms where the family has them."""
+    """q, k, v (three linears, or one) and o; q and k norms where the family has them."""
 
     q_proj: nn.Module
     k_proj: nn.Module
     v_proj: nn.Module
+    qkv_proj: nn.Module
     o_proj: nn.Module
 
     def __init__(self, shape: DecoderShape, layer: int, parts: Mapping[str, nn.Module]) -> None:
@@ -61,16 +63,21 @@ class Attention(nn.Module):
         self.heads, self.kv_heads, self.head_dim = shape.heads, shape.kv_heads, shape.head_dim
         self.layer, self.window = layer, shape.windows[layer]
         self.eps, self.query_scale = shape.eps, shape.query_scale
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+        self.fused = shape.fused
+        for name in ("qkv_proj",) if shape.fused else ("q_proj", "k_proj", "v_proj"):
             setattr(self, name, parts[f"self_attn.{name}"])
+        self.o_proj = parts["self_attn.o_proj"]
         self.q_norm = parts.get("self_attn.q_norm")
         self.k_norm = parts.get("self_attn.k_norm")
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """Return o(attention(x)): x (N, d) -> (N, d)."""
-        q = self.q_proj(x).view(-1, self.heads, self.head_dim)
-        k = self.k_proj(x).view(-1, self.kv_heads, self.head_dim)
-        v = self.v_proj(x).view(-1, self.kv_heads, self.head_dim)
+        q, k, v = (
+            each.view(-1, n, self.head_dim)
+            for each, n in zip(
+                self.projected(x), (self.heads, self.kv_heads, self.kv_heads), strict=True
+            )
+        )
         q_weight = k_weight = None
         if isinstance(self.q_norm, RmsNorm) and isinstance(self.k_norm, RmsNorm):
             q_weight, k_weight = self.q_norm.scale() * self.query_scale, self.k_norm.scale()
@@ -79,23 +86,38 @@ class Attention(nn.Module):
         out: Tensor = self.o_proj(attention(q, k, v, rows.segments, self.window))
         return out
 
+    def projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return q (N, heads * head_dim), k and v (N, kv_heads * head_dim) of x (N, d)."""
+        if not self.fused:
+            return self.q_proj(x), self.k_proj(x), self.v_proj(x)
+        sizes = (self.heads * self.head_dim, *(self.kv_heads * self.head_dim,) * 2)
+        q, k, v = self.qkv_proj(x).split(sizes, 1)
+        return q, k, v.contiguous()  # rotation makes q and k anew; v alone would keep all three
+
 
 class GatedLayer(nn.Module):
     """down(act(gate(x)) * up(x))."""
 
     gate_proj: nn.Module
     up_proj: nn.Module
+    gate_up_proj: nn.Module
     down_proj: nn.Module
 
     def __init__(self, shape: DecoderShape, parts: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.activation = shape.activation
-        for name in ("gate_proj", "up_proj", "down_proj"):
+        self.fused = shape.fused
+        for name in ("gate_up_proj",) if shape.fused else ("gate_proj", "up_proj"):
             setattr(self, name, parts[f"mlp.{name}"])
+        self.down_proj = parts["mlp.down_proj"]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the gated layer's output, (N, d)."""
-        out: Tensor = self.down_proj(gated(self.gate_proj(x), self.up_proj(x), self.activation))
+        if self.fused:
+            gate, up = self.gate_up_proj(x).chunk(2, 1)
+        else:
+            gate, up = self.gate_proj(x), self.up_proj(x)
+        out: Tensor = self.down_proj(gated(gate, up, self.activation))
         return out
 
 

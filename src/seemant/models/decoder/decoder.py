@@ -60,7 +60,7 @@ class Decoder(nn.Module):
         self.model = Body(parts["model.embed_tokens"], layers, norm)
         if not shape.tied:
             self.lm_head = parts["lm_head"]
-        self._tables = RotaryTables(shape.head_dim)
+        self._tables = RotaryTables(shape.head_dim, shape.rotated)
         self._names = tuple(shape.linears())
 
     @property

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seemant.core.errors import BadFile
 from seemant.formats.gguf_read import GgufFile
 from seemant.models.decoder.shape import shape_of_config
 from seemant.models.decoder.weights import Blocks, Weights, check_fit, rows_at_once
-from seemant.models.hf_config import config_of_metadata, family_of_metadata
-from seemant.models.names import ROPE_FACTORS, Family, permuted_heads, to_hf, values_to_hf
+from seemant.models.hf_config import config_of_file, family_of_metadata, rope_factors_of
+from seemant.models.names import ROPE_TENSORS, Family, permuted_heads, to_hf, values_to_hf
 
 
 def gguf_weights(file: GgufFile) -> Weights:
@@ -25,20 +24,8 @@ def gguf_weights(file: GgufFile) -> Weights:
         BadFile: not of a family read here, or tensors that do not fit the model.
     """
     family = family_of_metadata(file.metadata)
-    embedding = file.tensors.get("token_embd.weight")
-    if embedding is None:
-        raise BadFile("the file has no token_embd.weight", where=str(file.path))
-    config = config_of_metadata(
-        file.metadata,
-        n_tokens=embedding.shape[0],
-        tied="output.weight" not in file.tensors,
-        where=str(file.path),
-    )
-    factors: tuple[float, ...] = ()
-    if ROPE_FACTORS in file.tensors:
-        factors = tuple(float(each) for each in file.dequantize(ROPE_FACTORS))
-    names = {to_hf(n, family.name): n for n in file.tensors if n != ROPE_FACTORS}
-    shape = shape_of_config(config, rope_factors=factors)
+    names = {to_hf(n, family.name): n for n in file.tensors if n not in ROPE_TENSORS}
+    shape = shape_of_config(config_of_file(file), rope_factors=rope_factors_of(file))
     check_fit(shape, {hf: file.tensors[n].shape for hf, n in names.items()}, str(file.path))
     return Weights(shape, {hf: _gguf_blocks(file, n, family) for hf, n in names.items()})
 

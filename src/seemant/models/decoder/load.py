@@ -54,7 +54,7 @@ def load_decoder(
     compute: Compute = "float32",
     words: bool = True,
 ) -> LoadedDecoder:
-    """Return the decoder in a GGUF file or an HF folder (Llama, Qwen2, Qwen3, Gemma 3 text).
+    """Return the decoder in a GGUF file or an HF folder (a family of `families`).
 
     path: the file, the folder, or an artefact's folder that holds `model.gguf`.
     base, embedding: how the blocks' linears, and embedding and head, are held: a kind of

@@ -2,12 +2,14 @@
 
     t = x · r ⊙ w   (or x itself)        y₁ = t₁ cos − t₂ sin,   y₂ = t₂ cos + t₁ sin
 
-t₁ and t₂ are a head's halves, as in transformers. The gradient is the rotation backwards, then
-the norm's. q's factor (1/√head_dim, or Gemma's) rides along: in w, or in the tables.
+t₁ and t₂ are the halves of what is rotated of a head, as in transformers. The gradient is the
+rotation backwards, then the norm's. q's factor (1/√head_dim, or Gemma's) rides along: in w, or in
+the tables.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,25 +17,30 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seemant.models.decoder.norm import inverse_rms, norm_gradient
-from seemant.models.decoder.shape import Rope
+from seemant.models.decoder.rope import Rope
 
-Table = tuple[Tensor, Tensor]  # cos (N, 1, head_dim), sin (N, 1, head_dim / 2), float32
+Table = tuple[Tensor, Tensor]  # cos (N, 1, head_dim), sin (N, 1, rotated / 2), float32
 
 
 class RotaryTables:
-    """cos and sin of every rotation of a model by position, grown to the longest row seen."""
+    """cos and sin of every rotation of a model by position, grown to the longest row seen.
 
-    def __init__(self, head_dim: int) -> None:
-        self._head_dim = head_dim
+    rotated: how many numbers of each head are; None: all. cos is 1 for the others.
+    """
+
+    def __init__(self, head_dim: int, rotated: int | None = None) -> None:
+        self._widths = head_dim, rotated or head_dim
         self._of: dict[tuple[Rope, float], Table] = {}
 
     def rows(self, rope: Rope, scale: float, lengths: Sequence[int], device: torch.device) -> Table:
         """Return the tables for rows of these lengths, one after another; both times `scale`."""
+        if rope.kind == "longrope":
+            return self._by_length(rope, scale, lengths, device)
         longest = max(lengths, default=0)
         cos, sin = self._of.get((rope, scale), (None, None))
         if cos is None or sin is None or len(cos) < longest or cos.device != device:
             n = max(64, longest)
-            cos, sin = (each.mul_(scale).to(device) for each in _tables(rope, self._head_dim, n))
+            cos, sin = (each.mul_(scale).to(device) for each in _tables(rope, *self._widths, n))
             self._of[rope, scale] = cos, sin
         if len(lengths) == 1:
             return cos[:longest], sin[:longest]
@@ -41,11 +48,29 @@ class RotaryTables:
         at = torch.cat([none, *(torch.arange(length, device=device) for length in lengths)])
         return cos[at], sin[at]
 
+    def _by_length(
+        self, rope: Rope, scale: float, lengths: Sequence[int], device: torch.device
+    ) -> Table:
+        # A row longer than the model was first trained on takes the other factors, all of it.
+        ropes = {
+            longer: replace(rope, kind="factors", factors=factors, original=0)
+            for longer, factors in ((False, rope.factors), (True, rope.long_factors))
+        }
+        tables = [
+            self.rows(ropes[length > rope.original], scale, [length], device) for length in lengths
+        ]
+        if not tables:
+            return self.rows(ropes[False], scale, lengths, device)
+        cos, sin = zip(*tables, strict=True)
+        return torch.cat(cos), torch.cat(sin)
 
-def inverse_frequencies(rope: Rope, head_dim: int) -> Tensor:
-    """Return the angle a position, (head_dim / 2,) float32, rounded as transformers rounds it."""
-    steps = torch.arange(0, head_dim, 2, dtype=torch.float32)
-    inverse = 1.0 / (rope.theta ** (steps / head_dim))
+
+def inverse_frequencies(rope: Rope, width: int) -> Tensor:
+    """Return the angle a position, (width / 2,) float32, rounded as transformers rounds it."""
+    if rope.kind == "none":
+        return torch.zeros(width // 2)
+    steps = torch.arange(0, width, 2, dtype=torch.float32)
+    inverse = 1.0 / (rope.theta ** (steps / width))
     if rope.kind == "linear":
         return inverse / rope.factor
     if rope.kind == "factors":
@@ -99,13 +124,16 @@ def _turned(x: Tensor, cos: Tensor, sin: Tensor, way: int) -> Tensor:
     """Return x, float32, turned by the tables' angles (way 1) or back (way -1); fresh."""
     half = sin.shape[-1]
     y = x * cos
-    y[..., :half].addcmul_(x[..., half:], sin, value=-way)
-    y[..., half:].addcmul_(x[..., :half], sin, value=way)
+    y[..., :half].addcmul_(x[..., half : 2 * half], sin, value=-way)
+    y[..., half : 2 * half].addcmul_(x[..., :half], sin, value=way)
     return y
 
 
-def _tables(rope: Rope, head_dim: int, n: int) -> Table:
+def _tables(rope: Rope, head_dim: int, rotated: int, n: int) -> Table:
     # The angle is rounded to float32 before its sine, as transformers does.
-    angles = torch.outer(torch.arange(n, dtype=torch.float32), inverse_frequencies(rope, head_dim))
+    angles = torch.outer(torch.arange(n, dtype=torch.float32), inverse_frequencies(rope, rotated))
     cos, sin = angles.cos(), angles.sin()
-    return torch.cat((cos, cos), 1)[:, None], sin[:, None]
+    if rope.attention != 1.0:
+        cos, sin = cos * rope.attention, sin * rope.attention
+    still = torch.ones(n, head_dim - rotated)
+    return torch.cat((cos, cos, still), 1)[:, None], sin[:, None]

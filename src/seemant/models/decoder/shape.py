@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from seemant.core.errors import BadFile
-from seemant.models.hf_config import GEMMA_LOCAL_ROPE, GEMMA_PATTERN, family_of_config
+from seemant.models.decoder.rope import Rope, rope_of_config, settings_of
+from seemant.models.families.family import FULL, Table, unread
+from seemant.models.families.registry import completed, table_of_config
+
+__all__ = ["ATTENTION", "MLP", "Activation", "DecoderShape", "Rope", "shape_of_config"]
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
@@ -16,25 +20,6 @@ _ACTIVATIONS: dict[str, Activation] = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_tanh": "gelu_tanh",
 }
-_MAX_LENGTH = {"llama": 2048, "qwen2": 32_768, "qwen3": 32_768, "gemma3": 131_072}
-
-
-@dataclass(frozen=True, slots=True)
-class Rope:
-    """One rotation: frequency i is theta^(-2i / head_dim), then slowed as `kind` says.
-
-    kind "linear": divided by `factor`. "llama3": divided by `factor` where the wavelength is over
-    original / low, untouched under original / high, blended between (Llama 3.1's rule).
-    "factors": divided by `factors[i]` each (GGUF's rope_freqs).
-    """
-
-    theta: float
-    kind: Literal["default", "linear", "llama3", "factors"] = "default"
-    factor: float = 1.0
-    low: float = 1.0
-    high: float = 4.0
-    original: int = 8192
-    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +31,8 @@ class DecoderShape:
     biases: the projections that have one ("q_proj", ...). qk_norm: q and k are normalised by head.
     gemma_norms: norms multiply by 1 + w, and stand after attention and gated layer, too.
     query_scale: scores are q·k times this. softcap: logits become c tanh(logit / c).
+    fused: q, k and v are one linear, gate and up another. rotated: numbers of each head that are
+    rotated, the first of them; None: all.
     """
 
     family: str
@@ -68,6 +55,13 @@ class DecoderShape:
     query_scale: float
     softcap: float | None
     max_length: int
+    fused: bool = False
+    rotated: int | None = None
+
+    @property
+    def rotary_dim(self) -> int:
+        """How many numbers of each head are rotated."""
+        return self.head_dim if self.rotated is None else self.rotated
 
     def linears(self) -> dict[str, tuple[int, int]]:
         """Return (out, in) of every linear of the blocks, by transformers' module name."""
@@ -81,6 +75,13 @@ class DecoderShape:
     def layer_linears(self) -> dict[str, tuple[int, int]]:
         """Return (out, in) of the linears of one block, by their name inside it."""
         q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        if self.fused:
+            return {
+                "self_attn.qkv_proj": (q + 2 * kv, self.d),
+                "self_attn.o_proj": (self.d, q),
+                "mlp.gate_up_proj": (2 * self.ff, self.d),
+                "mlp.down_proj": (self.d, self.ff),
+            }
         sizes = ((q, self.d), (kv, self.d), (kv, self.d), (self.d, q))
         attention = {f"self_attn.{name}": size for name, size in zip(ATTENTION, sizes, strict=True)}
         mlp_sizes = ((self.ff, self.d), (self.ff, self.d), (self.d, self.ff))
@@ -137,106 +138,73 @@ def shape_of_config(
     Raises:
         BadFile: another family, or a setting that is not read here; both name what is.
     """
-    family = family_of_config(config)
-    name, gemma = family.name, family.name == "gemma3"
-    d, heads, layers = (
-        int(config[key]) for key in ("hidden_size", "num_attention_heads", "num_hidden_layers")
-    )
-    head_dim = int(config.get("head_dim") or {"gemma3": 256, "qwen3": 128}.get(name, d // heads))
-    if gemma and config.get("use_bidirectional_attention"):
-        raise _unread("use_bidirectional_attention", True, "causal decoders only")
-    kinds = _layer_kinds(config, name, layers)
-    window = config.get("sliding_window")
-    ropes = {kind: _rope(config, name, kind, rope_factors) for kind in set(kinds)}
-    query = float(config.get("query_pre_attn_scalar", 256)) if gemma else float(head_dim)
+    table, config = table_of_config(config), completed(config)
+    d, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+    gemma, head_dim = table.gemma_norms, int(config.get("head_dim") or d // heads)
+    layers = table.layers(config)
+    ropes = {
+        kind: rope_of_config(config, table, kind, rope_factors)
+        for kind in {layer.rope for layer in layers}
+    }
+    rotated = _rotated(config, table, head_dim)
+    for rope in ropes.values():
+        _check_factors(rope, (rotated or head_dim) // 2)
     softcap = config.get("final_logit_softcapping") if gemma else None
+    query = config["query_pre_attn_scalar"] if gemma else head_dim
     return DecoderShape(
-        family=name,
+        family=table.arch,
         vocab=int(config["vocab_size"]),
         d=d,
         ff=int(config["intermediate_size"]),
-        layers=layers,
+        layers=len(layers),
         heads=heads,
-        kv_heads=family.n_kv_heads,
+        kv_heads=int(config.get("num_key_value_heads") or heads),
         head_dim=head_dim,
-        tied=bool(config.get("tie_word_embeddings", gemma)),
-        eps=float(config.get("rms_norm_eps", 1e-6)),
-        windows=tuple(int(window) if kind == SLIDING and window else None for kind in kinds),
-        ropes=tuple(ropes[kind] for kind in kinds),
-        biases=_biases(config, name),
-        qk_norm=name in ("qwen3", "gemma3"),
+        tied=bool(config["tie_word_embeddings"]),
+        eps=float(config["rms_norm_eps"]),
+        windows=tuple(layer.window for layer in layers),
+        ropes=tuple(ropes[layer.rope] for layer in layers),
+        biases=_biases(config, table),
+        qk_norm=table.qk_norm,
         gemma_norms=gemma,
         activation=_activation(config, gemma),
         embed_scale=d**0.5 if gemma else 1.0,
-        query_scale=query**-0.5,
+        query_scale=float(query) ** -0.5,
         softcap=None if softcap is None else float(softcap),
-        max_length=int(config.get("max_position_embeddings") or _MAX_LENGTH[name]),
+        max_length=int(config["max_position_embeddings"]),
+        fused=table.fused,
+        rotated=rotated,
     )
 
 
-SLIDING, FULL = "sliding_attention", "full_attention"
+def _rotated(config: Mapping[str, Any], table: Table, head_dim: int) -> int | None:
+    part = float(settings_of(config, table, FULL).get("partial_rotary_factor") or 1.0)
+    if part == 1.0:
+        return None
+    if not table.part_rotated:
+        raise unread("partial_rotary_factor", part, "1.0")
+    return int(head_dim * part)
 
 
-def _layer_kinds(config: Mapping[str, Any], family: str, layers: int) -> list[str]:
-    if given := config.get("layer_types"):
-        kinds = [str(each) for each in given]
-        if len(kinds) != layers or set(kinds) - {SLIDING, FULL}:
-            raise _unread("layer_types", given, f"{layers} of {SLIDING}, {FULL}")
-        return kinds if family != "llama" else [FULL] * layers
-    if family == "gemma3":
-        every = int(config.get("sliding_window_pattern") or GEMMA_PATTERN)
-        return [SLIDING if (layer + 1) % every else FULL for layer in range(layers)]
-    if family.startswith("qwen") and config.get("use_sliding_window"):
-        first = int(config.get("max_window_layers", 28))
-        return [SLIDING if layer >= first else FULL for layer in range(layers)]
-    return [FULL] * layers
+def _check_factors(rope: Rope, n: int) -> None:
+    for given in (rope.factors, rope.long_factors):
+        if given and len(given) != n:
+            raise BadFile(
+                f"the rotation has {len(given)} factors for {n} frequencies",
+                where="config.json: rope_scaling, or the file's rope_freqs",
+                fix="fetch or convert the model again",
+            )
 
 
-def _rope(config: Mapping[str, Any], family: str, kind: str, factors: tuple[float, ...]) -> Rope:
-    given = config.get("rope_parameters") or {}
-    nested = given.get(kind) if {SLIDING, FULL} & set(given) else given
-    if family == "gemma3":
-        old = {"rope_theta": config.get("rope_theta", 1e6)} | (config.get("rope_scaling") or {})
-        if kind == SLIDING:
-            old = {"rope_theta": config.get("rope_local_base_freq", GEMMA_LOCAL_ROPE)}
-    else:
-        old = {"rope_theta": config.get("rope_theta", 10_000.0)}
-        old |= config.get("rope_scaling") or {}
-    rope = old | dict(nested or {})
-    theta, how = float(rope["rope_theta"]), rope.get("rope_type", rope.get("type", "default"))
-    if float(rope.get("partial_rotary_factor") or 1.0) != 1.0:
-        raise _unread("partial_rotary_factor", rope["partial_rotary_factor"], "1.0")
-    if factors:
-        return Rope(theta, "factors", factors=factors)
-    if how in ("default", None):
-        return Rope(theta)
-    if how == "linear":
-        return Rope(theta, "linear", float(rope["factor"]))
-    if how == "llama3":
-        original = rope.get("original_max_position_embeddings") or config["max_position_embeddings"]
-        low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
-        return Rope(theta, "llama3", float(rope["factor"]), low, high, int(original))
-    raise _unread("rope_type", how, "default, linear, llama3")
-
-
-def _biases(config: Mapping[str, Any], family: str) -> frozenset[str]:
-    if family == "qwen2":
-        return frozenset(ATTENTION[:3])
-    attention = ATTENTION if config.get("attention_bias") else ()
-    return frozenset((*attention, *(MLP if family == "llama" and config.get("mlp_bias") else ())))
+def _biases(config: Mapping[str, Any], table: Table) -> frozenset[str]:
+    asked = {*(ATTENTION if config.get("attention_bias") else ())}
+    asked |= {*(MLP if config.get("mlp_bias") else ())}
+    return table.biases | (table.may_have & asked)
 
 
 def _activation(config: Mapping[str, Any], gemma: bool) -> Activation:
     key = "hidden_activation" if gemma else "hidden_act"
-    name = str(config.get(key) or ("gelu_pytorch_tanh" if gemma else "silu"))
+    name = str(config[key])
     if name not in _ACTIVATIONS:
-        raise _unread(key, name, ", ".join(_ACTIVATIONS))
+        raise unread(key, name, ", ".join(_ACTIVATIONS))
     return _ACTIVATIONS[name]
-
-
-def _unread(key: str, value: Any, known: str) -> BadFile:
-    return BadFile(
-        f"{key} = {value!r} is not read here",
-        where=f"config.json: {key}",
-        fix=f"use a model whose {key} is {known}",
-    )

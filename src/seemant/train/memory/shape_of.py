@@ -5,8 +5,6 @@ from pathlib import Path
 from seemant.core.jsonl import read_json
 from seemant.models.decoder.shape import DecoderShape, shape_of_config
 
-_EMBEDDING, _HEAD = "token_embd.weight", "output.weight"
-
 
 def shape_of_model(path: Path) -> DecoderShape:
     """Return the shape of a GGUF file, an HF folder or a configuration file; torch stays out.
@@ -22,13 +20,6 @@ def shape_of_model(path: Path) -> DecoderShape:
     if weights.suffix == ".json":
         return shape_of_config(read_json(weights))
     from seemant.formats.gguf_read import open_gguf
-    from seemant.models.hf_config import config_of_metadata
+    from seemant.models.hf_config import config_of_file
 
-    file = open_gguf(weights)
-    config = config_of_metadata(
-        file.metadata,
-        n_tokens=file.tensors[_EMBEDDING].shape[0],
-        tied=_HEAD not in file.tensors,
-        where=str(weights),
-    )
-    return shape_of_config(config)
+    return shape_of_config(config_of_file(open_gguf(weights)))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seemant.models.hf_config import ARCHITECTURES
+from seemant.models.families.registry import TABLES
 from seemant.models.tokenizer import Tokenizer
 from seemant.train.pretrain.config import PretrainConfig
 
@@ -14,7 +14,7 @@ def hf_config(config: PretrainConfig, tokenizer: Tokenizer) -> dict[str, Any]:
     """Return the `config.json` of the model; llama.cpp's metadata is derived from it too."""
     return {
         "model_type": config.family,
-        "architectures": [ARCHITECTURES[config.family]],
+        "architectures": [TABLES[config.family].model_class],
         "vocab_size": tokenizer.n_tokens,
         "hidden_size": config.d,
         "intermediate_size": config.ff,
