@@ -9,7 +9,7 @@ from seemant.core.errors import BadFile, UnknownModel
 from seemant.core.jsonl import write_json
 from seemant.models.catalogue import entry_of
 from seemant.models.random_weights import random_model
-from seemant.models.resolve import config_names, languages_of, resolve, weights_in
+from seemant.models.resolve import config_names, languages_of, locate, resolve, weights_in
 from tests.models.tiny import tiny_model, write_tiny_gguf
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -47,7 +47,7 @@ def test_a_path_is_a_gguf_file_with_its_licence(gguf_file: Path) -> None:
 
 def test_a_path_can_be_an_hf_folder(tmp_path: Path) -> None:
     tiny_model("qwen2").save_pretrained(tmp_path / "student")
-    found = resolve(f"path:{tmp_path / 'student'}")
+    found = locate(f"path:{tmp_path / 'student'}")
     assert (found.kind, found.subject) == ("hf", "student")
 
 
