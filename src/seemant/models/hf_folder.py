@@ -1,7 +1,8 @@
 """Reading an HF model folder: `config.json` and safetensors, whole or in shards, nothing else."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,22 @@ def read_config(folder: Path) -> dict[str, Any]:
         BadFile: it is missing or no JSON object, or asks for code of its own.
     """
     return _text_config(_checked_config(folder))
+
+
+@contextmanager
+def told_of(folder: Path) -> Iterator[None]:
+    """Say in refusals of settings which folder's `config.json` they are about.
+
+    Raises:
+        BadFile: as the block does, with the folder in `where`.
+    """
+    try:
+        yield
+    except BadFile as error:
+        where = error.where or ""
+        if where.startswith("config.json"):
+            raise BadFile(error.what, where=f"{folder}/{where}", fix=error.fix) from error
+        raise
 
 
 def _checked_config(folder: Path) -> dict[str, Any]:

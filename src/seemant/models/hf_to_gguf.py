@@ -22,7 +22,7 @@ from seemant.models.families.registry import completed
 from seemant.models.folder_tensors import FolderTensor
 from seemant.models.gguf_settings import metadata_of_config, rope_tensors
 from seemant.models.hf_config import family_of_config
-from seemant.models.hf_folder import Folder, open_folder
+from seemant.models.hf_folder import Folder, open_folder, told_of
 from seemant.models.names import Array, Family, permuted_heads, to_gguf, values_to_gguf
 from seemant.models.prompts import template_of
 from seemant.models.tokenizer_metadata import metadata_of_tokenizer
@@ -49,14 +49,12 @@ def hf_to_gguf(
         BadFile: a family or tokenizer that is not written here, or a damaged folder; it is named.
         DiskFull, NoPermission: the system refused; nothing is left behind.
     """
-    opened = open_folder(folder)
-    config, family = opened.config, family_of_config(opened.config)
-    metadata = metadata_of_config(config, where=str(folder / "config.json"))
-    check_fit(
-        shape_of_config(config),
-        {key: each.shape for key, each in opened.tensors.items()},
-        str(folder),
-    )
+    with told_of(folder):
+        opened = open_folder(folder)
+        config, family = opened.config, family_of_config(opened.config)
+        metadata = metadata_of_config(config, where=str(folder / "config.json"))
+        shape = shape_of_config(config)
+    check_fit(shape, {key: each.shape for key, each in opened.tensors.items()}, str(folder))
     tensors = _tensors(opened, family) | rope_tensors(config)
     more: dict[str, Any] = {"general.name": name, "general.file_type": _file_type(tensors)}
     if licence:

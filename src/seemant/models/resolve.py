@@ -124,12 +124,13 @@ def _path(ref: str, path: Path) -> ModelFile:
     subject = name or short_name(ref)
     if path.is_dir():
         from seemant.models.hf_config import family_of_config
-        from seemant.models.hf_folder import read_config, weight_files
+        from seemant.models.hf_folder import read_config, told_of, weight_files
 
         refuse_unfinished(path)
         if (path / MODEL_NAME).is_file():
             return _path(ref, path / MODEL_NAME)
-        family_of_config(read_config(path))
+        with told_of(path):
+            family_of_config(read_config(path))
         weight_files(path)
         return ModelFile(ref, path, "hf", None, languages, subject)
     from seemant.formats.gguf_read import open_gguf
