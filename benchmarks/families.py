@@ -1,15 +1,12 @@
 """Every family through everything, on random small models with published tokenizers cut small.
 
-    python benchmarks/families.py [--only Qwen3] [--whole]
+    python benchmarks/families.py [--only Qwen3]
 
 Cells: `decoder` (largest difference of logits from transformers'), `gradient` (of any parameter's
 gradient, relative), `GGUF` (KLD of llama.cpp on the file that we write), `tokens` (texts with other
 ids by folder, file or llama.cpp), `GPTQ` (its damage over rounding's to nearest at 3 bits), `LoRA`
 (KLD of llama.cpp with base and trained adapter from PEFT's merged model). Each row runs at least
 two seeds; the worst counts. value = cells past their bar, bar 0.
-
---whole: the shapes of Qwen2.5-0.5B and Gemma 3 1B with random weights through convert, compress
-(GPTQ), bench and export: seconds and peak memory of each (`family_rows/whole.py`).
 """
 
 import argparse
@@ -45,13 +42,8 @@ def main() -> int:
     """Measure, print the table, end with one line of JSON; 0 when every cell holds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="one row of the table")
-    parser.add_argument("--whole", action="store_true", help="the whole-size shapes instead")
     asked = parser.parse_args()
     print(machine())
-    if asked.whole:
-        from family_rows.whole import whole
-
-        return whole()
     if (data := data_dir()) is None:
         print("no data folder: set SEEMANT_DATA", file=sys.stderr)
         return 1
