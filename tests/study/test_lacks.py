@@ -119,3 +119,14 @@ def test_lines_too_short_to_calibrate_on_are_refused_with_a_number_that_works(
     assert "too few to calibrate on" in found.what
     command = shlex.split(str(found.fix).partition("   (better")[0])
     assert lacks(load_study("quick", [*sets, command[-1]])) == []
+
+
+@pytest.mark.parametrize("lang", ["hi", "kn", "en"])
+def test_a_calibration_text_in_one_language_is_told_before_work(tmp_path: Path, lang: str) -> None:
+    text = own(tmp_path, lang)
+    sets = [f"calibration={text}"]
+    pending = ["embedded:gemma-3-270m"]
+    [found] = lacks(load_study("compression", sets), pending=pending)
+    assert "the calibration text has no" in found.what
+    assert shlex.split(str(found.fix))[-1] == f"languages={lang}"
+    assert lacks(load_study("compression", [*sets, f"languages={lang}"]), pending=pending) == []

@@ -1,6 +1,7 @@
 """Whether a study's own text is enough for the methods that calibrate on it: in tokens, exactly."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from seemant.core.errors import BadFile, BadRecord, SeemantError
@@ -8,6 +9,7 @@ from seemant.core.records import Lang
 from seemant.corpus.gather import Gathered
 from seemant.corpus.splits import split_of
 from seemant.study.command import as_command
+from seemant.study.languages import in_words
 from seemant.study.spec import Node, Study
 
 ROLE, PARAMETER = "calibration", "calibration_tokens"
@@ -38,6 +40,36 @@ def calibration_lacks(
             return
         except SeemantError:
             continue  # a model that is not fetched yet
+
+
+def own_calibration_lacks(study: Study) -> Iterator[SeemantError]:
+    """Yield what is missing in a file of calibration text: itself, or a language of its nodes."""
+    from seemant.compress.calibrate.tokens import read_text
+
+    seen: set[str] = set()
+    for node in study.nodes.values():
+        file = node.inputs.get(ROLE, "")
+        config: Any = node.config
+        if node.stage != "compress" or not file or file in study.nodes or file in seen:
+            continue
+        if not (config.calibrated or config.search) or config.allow_language_gap:
+            continue
+        try:
+            there = read_text(Path(file)).languages
+        except SeemantError as error:
+            seen.add(file)
+            yield error
+            continue
+        missing = [lang for lang in config.languages if lang not in there]
+        if missing:
+            seen.add(file)
+            held = in_words(list(there))
+            yield BadRecord(
+                f"the calibration text has no {in_words(missing)}, which node {node.name!r} "
+                f"calibrates on; it has: {held}",
+                where=file,
+                fix=as_command(study, f"languages={','.join(there)}"),
+            )
 
 
 def _is_enough(node: Node, paragraphs: dict[Lang, list[str]], tokens: int) -> bool:

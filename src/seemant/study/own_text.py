@@ -11,7 +11,7 @@ from seemant.corpus.gather import Gathered, from_files, shares
 from seemant.corpus.scripts import LANGUAGE_NAMES
 from seemant.corpus.splits import split_of
 from seemant.probe.suites import load_suite
-from seemant.study.calibration_text import calibration_lacks
+from seemant.study.calibration_text import calibration_lacks, own_calibration_lacks
 from seemant.study.command import as_command
 from seemant.study.languages import in_words
 from seemant.study.spec import Node, Study
@@ -27,6 +27,7 @@ def text_lacks(study: Study) -> Iterator[SeemantError]:
             files = [Path(t) for role, t in node.inputs.items() if role.startswith("files/")]
             if files:
                 yield from _of_corpus(study, name, node, files)
+    yield from own_calibration_lacks(study)
     yield from _of_suites(study)
 
 
