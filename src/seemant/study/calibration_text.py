@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seemant.core.errors import BadFile, BadRecord, SeemantError
 from seemant.core.records import Lang
@@ -12,6 +12,10 @@ from seemant.study.command import as_command
 from seemant.study.languages import in_words
 from seemant.study.spec import Node, Study
 
+if TYPE_CHECKING:
+    from seemant.models.tokenizer import Tokenizer
+
+Paragraphs = dict[Lang, list[str]]
 ROLE, PARAMETER = "calibration", "calibration_tokens"
 _FEWER = (256, 128, 64)  # tokens to fall back to, for a text that has no more
 
@@ -20,7 +24,8 @@ def calibration_lacks(
     study: Study, corpus: str, gathered: Gathered, where: str
 ) -> Iterator[SeemantError]:
     """Yield the first node whose calibration on the corpus node's text would be refused."""
-    paragraphs: dict[Lang, list[str]] = {}
+    paragraphs: Paragraphs = {}
+    tokenizers: dict[str, Tokenizer] = {}
     for each in gathered.paragraphs:
         if split_of(each.id) == "calibration":
             paragraphs.setdefault(each.lang, []).append(each.text)
@@ -29,11 +34,15 @@ def calibration_lacks(
             continue
         if node.inputs["model"] in study.nodes:
             continue  # its tokenizer is not made yet
+        model = node.inputs["model"]
         try:
-            _calibrate(node, paragraphs)
+            if model not in tokenizers:
+                tokenizers[model] = _tokenizer(model)
+            tokenizer = tokenizers[model]
+            _calibrate(node, paragraphs, tokenizer)
         except BadFile as error:
             fix = f"{error.fix} (this part is two in ten of the paragraphs)"
-            enough = next((n for n in _FEWER if _is_enough(node, paragraphs, n)), None)
+            enough = next((n for n in _FEWER if _is_enough(node, paragraphs, tokenizer, n)), None)
             if PARAMETER in study.params and enough:
                 fix = f"{as_command(study, f'{PARAMETER}={enough}')}   (better {fix})"
             yield BadRecord(f"{error.what}, for node {node.name!r}", where=where, fix=fix)
@@ -72,31 +81,38 @@ def own_calibration_lacks(study: Study) -> Iterator[SeemantError]:
             )
 
 
-def _is_enough(node: Node, paragraphs: dict[Lang, list[str]], tokens: int) -> bool:
+def _is_enough(node: Node, paragraphs: Paragraphs, tokenizer: "Tokenizer", tokens: int) -> bool:
     try:
-        _calibrate(node, paragraphs, tokens)
+        _calibrate(node, paragraphs, tokenizer, tokens)
     except SeemantError:
         return False
     return True
 
 
-def _calibrate(node: Node, paragraphs: dict[Lang, list[str]], tokens: int | None = None) -> None:
+def _calibrate(
+    node: Node, paragraphs: Paragraphs, tokenizer: "Tokenizer", tokens: int | None = None
+) -> None:
     """Ask for the node's calibration sequences as its stage will."""
     from seemant.compress.calibrate.tokens import Text, calibrating_part, sequences_of
-    from seemant.formats.gguf_read import open_gguf
-    from seemant.models.resolve import resolve
-    from seemant.models.tokenizer import tokenizer_of_metadata
 
     config: Any = node.config
     if not (config.calibrated or config.search):
         return
-    path = resolve(node.inputs["model"]).path
     text = Text(paragraphs)
     sequences_of(
         calibrating_part(text) if config.search else text,
-        tokenizer_of_metadata(open_gguf(path).metadata, str(path)),
+        tokenizer,
         config.languages,
         tokens=(tokens or config.calibration_tokens) if config.calibrated else 1,
         length=config.sequence,
         allow_gap=config.allow_language_gap,
     )
+
+
+def _tokenizer(model: str) -> "Tokenizer":
+    from seemant.formats.gguf_read import open_gguf
+    from seemant.models.resolve import resolve
+    from seemant.models.tokenizer import tokenizer_of_metadata
+
+    path = resolve(model).path
+    return tokenizer_of_metadata(open_gguf(path).metadata, str(path))
