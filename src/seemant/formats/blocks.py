@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from seemant.formats.grids import widened
 from seemant.formats.kquants import LAYOUTS, unpack_k_values
 from seemant.formats.packing import CONTAINERS, unpack_values
 
@@ -38,7 +39,7 @@ def _reader(type_name: str) -> Callable[[Bytes], Values]:
     if type_name == "F32":
         return lambda raw: raw.view("<f4").astype(np.float32)  # a copy: the file is read-only
     if type_name == "F16":
-        return lambda raw: raw.view("<f2").astype(np.float32)
+        return lambda raw: widened(raw.view("<f2"))
     if type_name == "BF16":
         return lambda raw: (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
     if type_name in CONTAINERS:

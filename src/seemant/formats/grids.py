@@ -12,6 +12,7 @@ With 8 bits it follows Q8_0 instead: d = max|w| / 127, codes within +-127.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,6 +141,12 @@ def reciprocal(scale: Weights) -> Weights:
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         inverse = np.float32(1) / scale
     return np.where(np.isfinite(inverse), inverse, np.float32(0))
+
+
+def widened(halves: NDArray[Any]) -> NDArray[np.float32]:
+    """Return fp16 values as float32; ARM calls a signalling NaN of a damaged file invalid."""
+    with np.errstate(invalid="ignore"):
+        return halves.astype(np.float32)
 
 
 def half(x: NDArray[np.floating]) -> NDArray[np.float32]:

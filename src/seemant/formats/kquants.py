@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.formats import kquant_bits as bits
-from seemant.formats.grids import Codes, Grid, Params, Weights, reciprocal
+from seemant.formats.grids import Codes, Grid, Params, Weights, reciprocal, widened
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int16]
@@ -124,8 +124,8 @@ def unpack_k(raw: Bytes, kind: str) -> tuple[Codes, KParams]:
     codes = _codes(blocks, kind).view(np.int8).astype(np.int16) + np.int16(layout.grid.lowest)
     params = KParams.of(
         kind,
-        d.astype(np.float32),
-        None if dmin is None else dmin.astype(np.float32),
+        widened(d),
+        None if dmin is None else widened(dmin),
         sub.astype(np.int16),
         None if sub_min is None else sub_min.astype(np.int16),
     )

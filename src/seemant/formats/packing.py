@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seemant.formats.grids import Codes, Grid, Params
+from seemant.formats.grids import Codes, Grid, Params, widened
 
 Bytes = NDArray[np.uint8]
 BLOCK = 32
@@ -123,4 +123,4 @@ def _halves(numbers: NDArray[np.float32], width: int) -> Bytes:
 
 
 def _floats(pairs: Bytes, rows: int) -> NDArray[np.float32]:
-    return pairs.copy().view("<f2").astype(np.float32).reshape(rows, -1, 1)
+    return widened(pairs.copy().view("<f2")).reshape(rows, -1, 1)

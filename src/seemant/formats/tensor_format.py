@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.errors import BadConfig, BadFile, nearest
-from seemant.formats.grids import TOO_LARGE, Codes, Grid, Params, fit, grouped, snap, value
+from seemant.formats.grids import TOO_LARGE, Codes, Grid, Params, fit, grouped, snap, value, widened
 from seemant.formats.kquants import LAYOUTS, SUPER, KParams, pack_k, unpack_k
 from seemant.formats.packing import BLOCK, CONTAINERS, container_of, pack, unpack
 
@@ -192,7 +192,7 @@ def value_format(codes: Codes, params: Params) -> Array:
     """Return the values of codes, float32 (R, C)."""
     if params.grid.bits == 16:
         halves = np.ascontiguousarray(codes, np.int16).view(np.float16)
-        return halves.astype(np.float32).reshape(len(codes), -1)
+        return widened(halves).reshape(len(codes), -1)
     return value(codes, params).reshape(len(codes), -1)
 
 
