@@ -13,6 +13,7 @@ from seemant.models.prompts import (
     Template,
     make_template,
     template_of,
+    with_system,
 )
 
 PLAIN = make_template("", "<eos>")
@@ -27,6 +28,7 @@ GEMMA_IT = (
     "{{ '<start_of_turn>' + message['role'] + '\\n' + message['content'] + '<end_of_turn>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{'<start_of_turn>model\\n'}}{% endif %}"
 )
+DROPS_SYSTEM = CHATML.replace("in messages %}", "in messages if message['role'] != 'system' %}")
 
 
 @pytest.mark.parametrize(
@@ -59,16 +61,28 @@ def test_a_chat_template_is_rendered_up_to_where_the_answer_begins() -> None:
     assert template.stops("hi") == ("<|im_end|>",)
 
 
-def test_a_rendered_prompt_never_holds_the_beginning_of_text() -> None:
-    template = make_template(GEMMA_IT, "<eos>")
-    assert template.render("Hi", "en").startswith("<start_of_turn>user")
-    assert template.end_of_turn == "<end_of_turn>"
-
-
-def test_a_template_that_refuses_the_system_role_says_so() -> None:
+def test_a_template_that_refuses_the_system_role_says_so_in_its_own_words() -> None:
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
     with pytest.raises(InputError, match="no system role") as caught:
-        make_template(GEMMA_IT, "<eos>").render("Hi", "en", system="Be brief.")
+        make_template(GEMMA_IT, "<eos>").converse(turns)
     assert "leave the system prompt out" in str(caught.value)
+
+
+@pytest.mark.parametrize("source", [GEMMA_IT, DROPS_SYSTEM], ids=["refuses", "drops"])
+def test_a_system_prompt_that_a_template_lacks_a_place_for_opens_the_question(source: str) -> None:
+    template = make_template(source, "<eos>")
+    assert not template.knows_system()
+    assert template.render("Hi", "en", system="Be brief.") == template.render(
+        "Be brief.\n\nHi", "en"
+    )
+
+
+def test_a_system_prompt_in_the_middle_opens_the_next_question() -> None:
+    words = [("user", "a"), ("assistant", "b"), ("system", "S"), ("user", "c")]
+    turns = [{"role": role, "content": said} for role, said in words]
+    folded = with_system(make_template(GEMMA_IT, "<eos>"), turns)
+    assert [each["content"] for each in folded] == ["a", "b", "S\n\nc"]
+    assert with_system(make_template(CHATML, "<eos>"), turns) == turns
 
 
 def test_a_chat_template_cannot_reach_out_of_its_sandbox() -> None:

@@ -21,6 +21,7 @@ def chat(
     adapter: str | None = None,
     message: Annotated[list[str] | None, Parameter(negative="")] = None,
     lang: Lang | None = None,
+    template: str | None = None,
     study: bool = False,
     max_new_tokens: int = 128,
     temperature: float = 0.0,
@@ -45,6 +46,9 @@ def chat(
         Ask this and end; without it, questions are read from standard input.
     lang
         The language of the prompt's wording; by default that of the question's script.
+    template
+        A file with another chat template than the model's own, or "plain" for question and answer
+        lines.
     study
         Use the original study's temperature, top-p, repetition penalty and system prompt.
     max_new_tokens
@@ -59,10 +63,12 @@ def chat(
     from seemant.models.adapters import check_base
     from seemant.models.backends.open import open_backend
     from seemant.models.backends.protocol import STUDY_SAMPLING, Sampling
+    from seemant.models.chat_words import read_form
     from seemant.models.prompts import STUDY_SYSTEM_PROMPTS, template_of
     from seemant.models.resolve import weights_in
     from seemant.study.inputs import as_input
 
+    form = read_form(template)
     asked: list[tuple[str, str | None]] = [(model, None)]
     if other or adapter:
         asked.append((other or model, adapter))
@@ -80,20 +86,20 @@ def chat(
             backend = stack.enter_context(
                 open_backend(path, adapter=adapter_path, threads=cores(), context=2048)
             )
-            talkers.append((f"{name}+lora" if laid else name, backend, template_of(path)))
+            talkers.append((f"{name}+lora" if laid else name, backend, template_of(path, form)))
         for question in message if message is not None else _questions():
             language = lang or _language(question)
-            for name, backend, template in talkers:
+            for name, backend, own in talkers:
                 system = STUDY_SYSTEM_PROMPTS[language] if study else None
-                prompt = template.render(question, language, system=system)
+                prompt = own.render(question, language, system=system)
                 if json or len(talkers) > 1:
-                    answer = backend.generate(prompt, sampling, template.stops(language))
+                    answer = backend.generate(prompt, sampling, own.stops(language))
                     row = {"model": name, "question": question, "answer": answer.text.strip()}
                     finish = {"finish_reason": answer.finish_reason}
                     text = jsonlib.dumps({**row, **finish}, ensure_ascii=False)
                     print(text if json else f"{name}: {row['answer']}", flush=True)
                     continue
-                for piece in backend.generate_stream(prompt, sampling, template.stops(language)):
+                for piece in backend.generate_stream(prompt, sampling, own.stops(language)):
                     print(piece, end="", flush=True)
                 print()
 

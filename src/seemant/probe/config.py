@@ -6,6 +6,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from seemant.core.config import Config
 from seemant.core.records import LANGUAGES, Lang
+from seemant.models.chat_words import TemplateChoice
 
 
 class ProbeConfig(Config):
@@ -23,6 +24,8 @@ class ProbeConfig(Config):
     """Ask a dozen queries again as the original study did: sampled, with its system prompt."""
     families: PositiveInt | None = None
     """Only the first so many families; none means all."""
+    template: TemplateChoice = None
+    """File of another chat template than the model's own; plain: question and answer lines."""
     subject: str | None = None
     """What the measurements call the model; none means its reference's own name."""
     backend: Literal["llamacpp", "torch"] = "llamacpp"

@@ -114,7 +114,7 @@ def open_engine(
         context=config.context,
         strict=True,
     )
-    return backend, template_of(path)
+    return backend, template_of(path, config.template)
 
 
 def _ask(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from seemant.core.config import Config
 from seemant.core.errors import BadConfig
+from seemant.models.chat_words import TemplateChoice
 
 
 class ServeConfig(Config):
@@ -21,6 +22,8 @@ class ServeConfig(Config):
     """threads that compute; no more than there are idle cores"""
     context: int = Field(default=2048, ge=16)
     """the most tokens that a conversation and its answer may have"""
+    template: TemplateChoice = None
+    """file of another chat template than the model's own; plain: question and answer lines"""
     max_waiting: int = Field(default=16, ge=1)
     """requests that may wait for their turn; more are told to come back"""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from seemant.core.records import Lang
 from seemant.corpus.scripts import detect_lang
-from seemant.models.prompts import Template, render_chat
+from seemant.models.prompts import Template, with_system
 from seemant.serve.requests import Message
 
 
@@ -30,9 +30,7 @@ def prompt_of(template: Template, messages: Sequence[Message], lang: Lang | None
     language: Lang = lang or detect_lang(question) or "en"
     if template.name == "chat":
         turns = [{"role": _role(message), "content": message.text} for message in messages]
-        return Prompt(
-            render_chat(template.source, turns, begin_answer=True), template.stops(language)
-        )
+        return Prompt(template.converse(with_system(template, turns)), template.stops(language))
     system = "\n".join(m.text for m in messages if _role(m) == "system") or None
     blocks: list[str] = []
     asked: str | None = None

@@ -54,7 +54,7 @@ def running(
     """
     check_exposure(config)
     weights = weights_in(path)
-    template = template_of(weights)
+    template = template_of(weights, config.template)
     kind: Kind = "torch" if weights.is_dir() else "llamacpp"
     with open_backend(
         weights, kind=kind, adapter=adapter, threads=config.threads, context=config.context

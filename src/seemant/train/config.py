@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from seemant.core.config import Bytes, Config
 from seemant.core.records import Lang
+from seemant.models.chat_words import TemplateChoice
 
 # What a plan may choose: how a run is carried out, not what it learns from.
 MEMORY_FIELDS = (
@@ -66,6 +67,8 @@ class TrainConfig(Config):
     """What happens to a longer row: set aside, or its `input` shortened. Answers are never cut."""
     pack: PositiveInt | None = None
     """Tokens of a packed micro-batch: whole pairs fill it; none takes --batch pairs instead."""
+    template: TemplateChoice = None
+    """File of another chat template than the model's own; plain: question and answer lines."""
     study_prompt: bool = False
     """Put the study's system prompt before every question, in the question's language."""
     checked_only: bool = False

@@ -124,7 +124,7 @@ def _save_whole(run: Run) -> None:
         form.stops,
     )
     if opened.weights.suffix == ".gguf":
-        save_gguf(run.out / MODEL_NAME, weights, open_gguf(opened.weights))
+        save_gguf(run.out / MODEL_NAME, weights, open_gguf(opened.weights), run.template)
 
 
 def measurements(run: Run) -> list[Measurement]:

@@ -14,6 +14,7 @@ from seemant.core.records import Lang
 from seemant.formats.gguf_read import GgufFile, open_gguf
 from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.models.adapters import write_gguf_lora
+from seemant.models.chat_words import TEMPLATE_KEY
 from seemant.models.hf_config import family_of_metadata
 from seemant.models.names import ROPE_TENSORS, Array, to_hf, values_to_gguf
 from seemant.models.prompts import Template
@@ -129,8 +130,13 @@ def save_model(
     write_json(folder / "generation_config.json", {"eos_token_id": eos})
 
 
-def save_gguf(path: Path, weights: Mapping[str, Tensor], base: GgufFile) -> None:
-    """Write a whole model as a GGUF file in float32, with everything else the base file says."""
+def save_gguf(
+    path: Path, weights: Mapping[str, Tensor], base: GgufFile, template: Template
+) -> None:
+    """Write a whole model as a GGUF file in float32, with everything else the base file says.
+
+    template: that it was trained on; it stands in the file where the base's own stood.
+    """
     family = family_of_metadata(base.metadata)
 
     def values(name: str) -> Callable[[], list[Array]]:
@@ -145,7 +151,11 @@ def save_gguf(path: Path, weights: Mapping[str, Tensor], base: GgufFile) -> None
     tensors = {
         name: TensorData("F32", known.shape, values(name)) for name, known in base.tensors.items()
     }
-    write_gguf(path, {**base.fields, "general.file_type": 0}, tensors)
+    fields: dict[str, Any] = {**base.fields, "general.file_type": 0}
+    fields.pop(TEMPLATE_KEY, None)
+    if template.source:
+        fields[TEMPLATE_KEY] = template.source
+    write_gguf(path, fields, tensors)
 
 
 def save_student(

@@ -67,7 +67,8 @@ def train_session(
     with deterministic(config.seed, threads):
         form = form_of(base.path, use)
         bare = is_configuration(weights_in(base.path))  # it has no template that could be missing
-        noted = [] if bare else check_template(form, short_name(base.label))
+        chosen = use.template is not None
+        noted = [] if bare else check_template(form, short_name(base.label), chosen=chosen)
         data = read_data(use, inputs, form, out, write=world.rank == 0)
         data.notes[:0] = noted
         alarm = _alarm(use, form, data, out, world)

@@ -61,20 +61,28 @@ def control_ids(form: Form) -> frozenset[int]:
     return frozenset(each for each in known | form.stops if each is not None)
 
 
-def check_template(form: Form, name: str) -> list[str]:
+def check_template(form: Form, name: str, *, chosen: bool = False) -> list[str]:
     """Return what is worth knowing about a model's template, after refusing what cannot work.
 
-    name: what the model is called.
+    name: what the model is called. chosen: the user named the template.
 
     Raises:
-        InputError: an instruction-tuned model without its chat template; an end of turn that the
-            tokenizer lacks, or at which the model's own settings would not stop.
+        InputError: an instruction-tuned model without its chat template; a template that writes
+            something else than the answer behind its prompt; an end of turn that the tokenizer
+            lacks, or at which the model's own settings would not stop.
     """
     template, stops = form.template, form.stops
-    if template.name == "plain" and _TUNED.search(name):
+    if template.name == "plain" and not chosen and _TUNED.search(name):
         raise InputError(
             f"{name} is called an instruction-tuned model but brings no chat template",
-            fix="add chat_template.jinja to its folder, or train the base model",
+            fix="add chat_template.jinja to its folder, name one with --template FILE, or train the "
+            "base model",
+        )
+    if template.shape.unlike:
+        raise InputError(
+            f"nothing can be trained on this chat template: {template.shape.unlike}",
+            where=f"the chat template of {name}",
+            fix="name another with --template FILE, or --template plain",
         )
     end = end_of_turn_id(template, form.tokenizer)
     if stops and end not in stops:
@@ -84,12 +92,18 @@ def check_template(form: Form, name: str) -> list[str]:
             where="eos_token_id in the model's generation_config.json, or the GGUF file's",
             fix=f"add {end} to it: a tuned model would never stop",
         )
+    notes = []
+    if template.shape.thinks:
+        notes.append(
+            "the template writes an empty thought before an answer; the student learns to answer "
+            "without one"
+        )
     if not stops and end != form.tokenizer.eos_id:
-        return [
+        notes.append(
             f"the template ends a turn with token {end}, the tokenizer's end of text is "
             f"{form.tokenizer.eos_id}: tell the engine to stop at both"
-        ]
-    return []
+        )
+    return notes
 
 
 def stops_of_folder(folder: Path) -> frozenset[int]:

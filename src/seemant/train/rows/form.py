@@ -29,7 +29,7 @@ def form_of(path: Path, config: TrainConfig) -> Form:
         tokenizer, template = stand_in_tokenizer(n_vocab), make_template("", "<eos>")
     elif weights.is_dir():
         n_vocab = int(read_json(weights / "config.json")["vocab_size"])
-        tokenizer, template = tokenizer_of_folder(weights), template_of(weights)
+        tokenizer, template = tokenizer_of_folder(weights), template_of(weights, config.template)
         stops = stops_of_folder(weights)
     else:
         from seemant.formats.gguf_read import open_gguf
@@ -38,7 +38,7 @@ def form_of(path: Path, config: TrainConfig) -> Form:
         n_vocab = file.tensors["token_embd.weight"].shape[0]
         metadata = file.metadata
         tokenizer = tokenizer_of_metadata(metadata, str(weights))
-        template = template_of_metadata(metadata)
+        template = template_of_metadata(metadata, config.template)
         stops = stops_of_metadata(metadata)
     return Form(
         template=template,

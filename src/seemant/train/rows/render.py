@@ -57,12 +57,8 @@ class SystemPrompt:
 
 
 def study_prompt(template: Template) -> SystemPrompt:
-    """Return the study's system prompt, folded into the question where the template refuses it."""
-    try:
-        template.render("?", "en", system=STUDY_SYSTEM_PROMPTS["en"])
-    except InputError:
-        return SystemPrompt(STUDY_SYSTEM_PROMPTS, folded=True)
-    return SystemPrompt(STUDY_SYSTEM_PROMPTS, folded=False)
+    """Return the study's system prompt, folded into the question where the template lacks one."""
+    return SystemPrompt(STUDY_SYSTEM_PROMPTS, folded=not template.knows_system())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +93,7 @@ def render(
 ) -> Row:
     """Return the pair as a row, however long it is."""
     prompt = _prompt(pair, template, system)
-    answer = template.answer_prefix + pair.output.strip()
+    answer = template.answer_prefix + pair.output.strip() + template.shape.gap
     end = end_of_turn_id(template, tokenizer)
     before = tokenizer.encode(prompt)
     together = tokenizer.encode(prompt + answer)

@@ -27,7 +27,8 @@ def labelled_text(row: Row, tokenizer: Tokenizer) -> str:
 
 def wanted_text(pair: Pair, template: Template) -> str:
     """Return the text that a pair's labels must spell: the answer and the end of turn."""
-    return template.answer_prefix + pair.output.strip() + template.end_of_turn
+    answer = template.answer_prefix + pair.output.strip()
+    return answer + template.shape.gap + template.end_of_turn
 
 
 def show_rows(
