@@ -75,8 +75,7 @@ def check_template(form: Form, name: str, *, chosen: bool = False) -> list[str]:
     if template.name == "plain" and not chosen and _TUNED.search(name):
         raise InputError(
             f"{name} is called an instruction-tuned model but brings no chat template",
-            fix="add chat_template.jinja to its folder, name one with --template FILE, or train the "
-            "base model",
+            fix="add chat_template.jinja to its folder, say --template FILE, or train the base",
         )
     if template.shape.unlike:
         raise InputError(
