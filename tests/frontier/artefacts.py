@@ -9,8 +9,9 @@ from pydantic import ConfigDict
 
 from seemant.core.config import Config
 from seemant.core.hashing import text_sha256
-from seemant.core.measurement import Measurement, exact
+from seemant.core.measurement import Measurement, exact, of_interval
 from seemant.core.stage import Done, Input, Stage, execute
+from seemant.probe.intervals import proportion
 
 
 class AnyConfig(Config):
@@ -56,8 +57,10 @@ def probe(
     subject: str,
     margins: Mapping[str, Sequence[float | None]],
     inputs: Mapping[str, Input] | None = None,
+    *,
+    right: float | None = 1.0,
 ) -> Done:
-    """A probe artefact: language -> one margin a family."""
+    """A probe artefact: language -> one margin a family; right: the share of right answers."""
     rows = [
         {
             "probe_id": f"f{i}.{lang}",
@@ -69,11 +72,17 @@ def probe(
         for lang, values in margins.items()
         for i, value in enumerate(values)
     ]
+    figures = [exact(subject, "answers", len(rows), "count")]
+    for lang, values in margins.items() if right is not None else []:
+        n = len(values)
+        ones = [float(i < round((right or 0.0) * n)) for i in range(n)]
+        share = proportion(ones, list(range(n)))
+        figures.append(of_interval(subject, "accuracy", lang, share, {}, "share"))
     return artefact(
         store,
         "probe",
         {"scores.jsonl": lines(rows)},
-        measurements=[exact(subject, "answers", len(rows), "count")],
+        measurements=figures,
         config={"subject": subject},
         inputs=inputs,
     )

@@ -1,10 +1,13 @@
 """Which floors a candidate misses; what was not measured is missed."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from seemant.frontier.floors import Request, misses, worst_quality
+from seemant.frontier.floors import Request, misses, word_for, worst_quality
+from seemant.frontier.verdict import tally_of
+from seemant.probe.intervals import proportion
 
 
 def quality(value: float, half: float | None = 0.05) -> dict[str, Any]:
@@ -12,10 +15,17 @@ def quality(value: float, half: float | None = 0.05) -> dict[str, Any]:
     return {"value": value, "ci_low": low, "ci_high": high, "n": 40, "n_clusters": 40}
 
 
+def answered(right: int, asked: int = 40) -> dict[str, Any]:
+    share = proportion([float(i < right) for i in range(asked)], range(asked))
+    tally = tally_of({"value": share.value, "ci_low": share.low, "ci_high": share.high, "n": asked})
+    return asdict(tally)
+
+
 def row(**changes: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         "subject": "m",
         "quality": {"hi": quality(0.2), "kn": quality(0.1)},
+        "answers": {"hi": answered(38), "kn": answered(35)},
         "deployable": True,
         "warnings": [],
         "damaged": [],
@@ -88,3 +98,24 @@ def test_latency_that_was_not_measured_on_the_device_reaches_no_floor() -> None:
 
 def test_unmeasured_memory_reaches_no_floor() -> None:
     assert floors(row(peak_rss_bytes=None), asked(max_memory_bytes=1e12)) == ["max_memory"]
+
+
+def test_two_of_forty_three_is_never_fit_however_sure_the_margin() -> None:
+    lucky = row(answers={"hi": answered(2, 43), "kn": answered(43, 43)})
+    (miss,) = misses(lucky, asked())
+    assert miss.floor == "min_right"
+    assert "2 of 43 right in Hindi" in miss.why and "no better than guessing" in miss.why
+    assert floors(lucky, asked(min_right=0.0)) == ["min_right"]  # the floor is off, guessing is not
+    assert word_for(lucky, asked()) == "no better than guessing"
+
+
+def test_answers_that_nobody_read_are_no_evidence_unless_the_floor_is_off() -> None:
+    silent = row(answers={})
+    assert floors(silent, asked()) == ["min_right", "min_right"]
+    assert floors(silent, asked(min_right=0.0)) == []
+    assert word_for(silent, asked()) == "not enough evidence"
+
+
+def test_what_the_device_cannot_hold_is_too_big_and_not_measured_is_not() -> None:
+    assert word_for(row(), asked(max_file_bytes=1e6)) == "too big"
+    assert word_for(row(peak_rss_bytes=None), asked(max_memory_bytes=1e12)) == "good"

@@ -67,7 +67,11 @@ def test_every_measured_subject_is_in_the_file(store: Path) -> None:
 def test_only_what_has_a_file_and_a_latency_can_stand_on_the_frontier(store: Path) -> None:
     _, rows = candidates(store, world(store))
     assert [s for s, row in rows.items() if row["deployable"]] == ["m/q4", "m/q8"]
-    assert rows["m/q4"]["on_frontier"] and rows["m/q8"]["on_frontier"]
+    assert rows["m/q8"]["on_frontier"]
+    assert not rows["m/q4"]["on_frontier"]  # damaged in Hindi, small as it is
+    assert rows["m/q4"]["place"].endswith(
+        "off the frontier: damaged in Hindi: divergence 4.40 nats/token, limit 0.5"
+    )
     assert rows["m/ghost"]["p_dominated"] is None
     assert any("simulated" in w for w in rows["m/ghost"]["warnings"])
     assert any("not measured" in w for w in rows["m"]["warnings"])

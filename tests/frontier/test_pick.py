@@ -7,6 +7,7 @@ import numpy as np
 from seemant.frontier.floors import UNREACHED, Request, worst_quality
 from seemant.frontier.pick import Answer, answer
 from seemant.probe.intervals import cluster_mean
+from tests.frontier.test_floors import answered
 
 FAMILIES = [f"f{i}" for i in range(40)]
 HARD = np.random.default_rng(0).normal(scale=0.3, size=(2, 40))
@@ -27,6 +28,7 @@ def candidate(subject: str, level: float, size: float, *, noise: int = 0, **chan
     row: dict[str, Any] = {
         "subject": subject,
         "quality": quality,
+        "answers": {g: answered(38) for g in ("hi", "kn")},
         "deployable": True,
         "warnings": [],
         "damaged": [],

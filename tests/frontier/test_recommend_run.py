@@ -92,10 +92,23 @@ def test_a_quality_that_nothing_reaches_is_named(frontier: Input, tmp_path: Path
 
 def test_a_language_that_was_not_probed_is_unfit(frontier: Input, tmp_path: Path) -> None:
     english = recommend(frontier, tmp_path, lang=("en",))["this-machine"]
-    assert english["verdict"] == "unfit" and english["missed_floor"] == "min_quality"
+    assert english["verdict"] == "unfit" and english["missed_floor"] == "min_right"
 
 
 def test_an_unknown_device_names_the_nearest(frontier: Input, tmp_path: Path) -> None:
     with pytest.raises(BadConfig) as caught:
         recommend(frontier, tmp_path, devices=("board-4g",))
     assert "board-4gb" in str(caught.value)
+
+
+def test_each_request_says_its_word_its_count_and_what_to_do_next(
+    frontier: Input, tmp_path: Path
+) -> None:
+    found = recommend(frontier, tmp_path)
+    here, small = found["this-machine"], found["file-200mb"]
+    assert here["word"] == "good" and here["words"] == {"hi": "good", "kn": "good"}
+    assert here["answers"]["hi"] | {"low": 0, "high": 1} == {
+        "right": 40, "asked": 40, "low": 0, "high": 1, "n_families": 40, "whose": None,
+    }  # fmt: skip
+    assert small["word"] == "too big"  # the least bad is q8: what is damaged is no choice at all
+    assert any("200MB" in command for step in small["next"] for command in step["commands"])

@@ -16,6 +16,7 @@ from seemant.core.jsonl import read_json
 from seemant.core.stage import Input, execute, file_input
 from seemant.frontier.config import FrontierConfig
 from seemant.frontier.recommend_config import RecommendConfig
+from seemant.frontier.verdict import tallies, told
 from seemant.study.folder import STATE_NAME
 from seemant.study.stages import stage_named
 
@@ -138,19 +139,35 @@ def _from_here(command: list[str] | None, store: Path) -> list[str] | None:
     ]
 
 
+def _floor_value(request: dict[str, Any]) -> str:
+    """Return the floor that bound, as it was set."""
+    floors, name = request["floors"], request["missed_floor"]
+    value = floors.get(name, floors.get(f"{name}_bytes", floors.get(f"{name}_ms")))
+    return "no setting" if value is None else f"{value:g}"
+
+
 def _print_request(request: dict[str, Any]) -> None:
     languages = ", ".join(request["languages"])
-    print(f"{request['device_title']} ({languages}): {request['verdict']}")
+    print(f"{request['device_title']} ({languages}): {request['verdict']}, {request['word']}")
     if request["pick"]:
         print(f"  take     {request['pick']}")
     else:
         least = request["least_bad"]
         print(f"  least bad {least['subject'] if least else 'none'}")
+    known = tallies(request)
+    for lang in request["languages"]:
+        print(f"  answers  {told(known.get(lang), lang)}: {request['words'][lang]}")
     print(f"  because  {request['why']}")
+    if request["least_bad"]:
+        print(f"  floor    {request['missed_floor']} ({_floor_value(request)})")
     if request["runner_up"]:
         runner = request["runner_up"]
         print(f"  before   {runner['subject']}: {runner['lost_because']}")
     for note in request["notes"]:
         print(f"  note     {note}")
+    for step in request["next"] if not request["pick"] else []:
+        print(f"  next     {step['what']}:")
+        for command in step["commands"]:
+            print(f"             {shlex.join(command)}")
     if request["serve_command"]:
         print(f"  serve    {shlex.join(request['serve_command'])}")

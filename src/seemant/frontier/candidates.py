@@ -22,6 +22,7 @@ from seemant.frontier.readings import (
     FILE_BYTES,
     KLD,
     PEAK_RSS,
+    RIGHT,
     TTFT,
     WEIGHTS,
     Reading,
@@ -62,8 +63,9 @@ class Candidate:
     artefact: where it lies, "STAGE/ID" in the store, for variants. ref: how the user names the
     model, with `adapter` where one was laid over it; made_of: the content hashes of these two;
     kind: of reference that this model is, where what made it lies in the same store.
-    variant: the facts of `variant.json`. kld (as deployed), kld_weights (in torch), choice:
-    readings a language; figures: of the bench, by metric; all with their intervals.
+    variant: the facts of `variant.json`. kld (as deployed), kld_weights (in torch), choice, right
+    (the share of its answers): readings a language; figures: of the bench, by metric; all with
+    their intervals.
     """
 
     subject: str
@@ -72,6 +74,7 @@ class Candidate:
     kld: dict[str, Reading] = field(default_factory=dict)
     kld_weights: dict[str, Reading] = field(default_factory=dict)
     choice: dict[str, Reading] = field(default_factory=dict)
+    right: dict[str, Reading] = field(default_factory=dict)
     figures: dict[str, Reading] = field(default_factory=dict)
     artefact: str | None = None
     ref: str | None = None
@@ -156,6 +159,7 @@ def gather(inputs: Inputs) -> list[Candidate]:
             )
         candidate.margins = read_margins(given.path)
         candidate.choice = by_language(manifest.measurements, CHOICE_ACCURACY)
+        candidate.right = by_language(manifest.measurements, RIGHT)
         candidate.adapter = adapter.label if adapter else None
         if model := manifest.inputs.get("model"):
             candidate.ref = model.label

@@ -6,6 +6,7 @@ from typing import Any
 
 from seemant.core.measurement import TOO_FEW
 from seemant.frontier.languages import language
+from seemant.frontier.verdict import MIN_RIGHT, Word, tallies, told, words_of, worst
 
 Row = Mapping[str, Any]
 """One candidate of `frontier.json`."""
@@ -18,6 +19,7 @@ UNREACHED: Mapping[str, str] = {
     "max_memory": "no deployable candidate keeps to the memory",
     "max_latency": "no deployable candidate is known to keep to the time a token",
     "undamaged": "compression damaged every deployable candidate in a language asked for",
+    "min_right": "no deployable candidate is known to answer enough questions right",
     "min_quality": "no deployable candidate reaches the quality floor",
 }
 
@@ -32,6 +34,7 @@ class Request:
     device: str
     languages: tuple[str, ...]
     min_quality: float
+    min_right: float = MIN_RIGHT
     max_memory_bytes: float | None = None
     max_latency_ms: float | None = None
     max_file_bytes: float | None = None
@@ -52,10 +55,7 @@ def misses(row: Row, request: Request) -> list[Miss]:
     What was not measured is missed: a recommendation rests on evidence.
     """
     found = [Miss("deployable", "; ".join(row["warnings"]))] if not row["deployable"] else []
-    found += _above("max_file", row["file_bytes"], request.max_file_bytes, megabytes, "file")
-    found += _above(
-        "max_memory", row["peak_rss_bytes"], request.max_memory_bytes, megabytes, "peak memory"
-    )
+    found += _sizes(row, request)
     found += _latency(row, request)
     for lang in request.languages:
         if lang in row.get("damaged", ()):
@@ -63,9 +63,21 @@ def misses(row: Row, request: Request) -> list[Miss]:
                 f"compression damaged it in {language(lang)} ({row['guard'][lang]:.2f} nats/token)"
             )
             found.append(Miss("undamaged", why))
+    found += _right(row, request)
     for lang in request.languages:
         found += _quality(row["quality"].get(lang), lang, request.min_quality)
     return found
+
+
+def word_for(row: Row, request: Request) -> Word:
+    """Return the verdict on a candidate for a request: its worst language, or too big."""
+    words = words_of(row, request.languages, min_right=request.min_right)
+    sizes = (
+        (row["file_bytes"], request.max_file_bytes),
+        (row["peak_rss_bytes"], request.max_memory_bytes),
+    )
+    over = any(has is not None and limit is not None and has > limit for has, limit in sizes)
+    return "too big" if over else worst(list(words.values()))
 
 
 def worst_quality(row: Row, languages: Sequence[str]) -> float:
@@ -77,6 +89,31 @@ def worst_quality(row: Row, languages: Sequence[str]) -> float:
 def megabytes(n_bytes: float) -> str:
     """Return bytes in words: "253 MB"."""
     return f"{n_bytes / 1e6:,.0f} MB"
+
+
+def _sizes(row: Row, request: Request) -> list[Miss]:
+    return [
+        *_above("max_file", row["file_bytes"], request.max_file_bytes, megabytes, "file"),
+        *_above(
+            "max_memory", row["peak_rss_bytes"], request.max_memory_bytes, megabytes, "peak memory"
+        ),
+    ]
+
+
+def _right(row: Row, request: Request) -> list[Miss]:
+    """Return a miss for each language in which it is not known to answer well enough."""
+    found = []
+    known = tallies(row)
+    words = words_of(row, request.languages, min_right=request.min_right)
+    for lang, word in words.items():
+        if word in ("good", "damaged by compression"):  # the latter has a floor of its own
+            continue
+        if request.min_right or word == "no better than guessing":
+            asks = f"the floor: surely more than {request.min_right:.0%}"
+            if word == "no better than guessing":
+                asks = f"{word}; {asks}" if request.min_right else word
+            found.append(Miss("min_right", f"{told(known.get(lang), lang)}; {asks}"))
+    return found
 
 
 def _above(floor: str, value: float | None, limit: float | None, say: Any, name: str) -> list[Miss]:

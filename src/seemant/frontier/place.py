@@ -62,6 +62,8 @@ def _by_answers(standing: Mapping[str, Any]) -> str:
             f"by its answers and costs {standing['dominated_by'][0]} is as good on every axis and "
             f"better on one (beaten in {chance:.0%} of the resamples)"
         )
+    if not standing["obstacles"]:
+        return f"off the frontier: {'; '.join(standing['warnings'][:1])}"
     return f"not ranked by its answers: {'; '.join(standing['obstacles'])}"
 
 

@@ -12,6 +12,7 @@ PEAK_RSS = "peak_rss"  # bytes
 FILE_BYTES = "file_bytes"
 KLD = "kld"  # nats/token; conditions["route"] is "weights", "deployed" or "runtime"
 CHOICE_ACCURACY = "choice_accuracy"  # share of questions whose right answer has the largest PMI
+RIGHT = "accuracy"  # share of questions whose answer, freely generated, was right
 WEIGHTS, DEPLOYED, RUNTIME = "weights", "deployed", "runtime"
 
 _TO_BASE = {"kB": 1e3, "KB": 1e3, "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30, "s": 1e3}

@@ -17,6 +17,10 @@ class RecommendConfig(Config):
     min_quality: float = 0.0
     """Floor of quality, PMI margin in nats a byte: the interval's lower end must be above it. Zero
     means: better than chance."""
+    min_right: float = Field(default=0.5, ge=0, lt=1)
+    """Floor on right answers, a share: the interval's lower end must be above it in each language.
+    0.5 means: surely more than half of the answers are right. Zero asks for no evidence of answers,
+    and still refuses a model whose answers are known to be no better than guessing."""
     max_memory: Bytes | None = None
     """Most resident memory at its peak, for example 3.2GB; none leaves it to the device."""
     max_latency: PositiveFloat | None = None

@@ -1,5 +1,6 @@
 """The stage `recommend`: for each device, the pick and its evidence, or why nothing fits."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,9 @@ from seemant.compress.reference.which import DITHERED
 from seemant.core.jsonl import read_json, write_json
 from seemant.core.measurement import Measurement, exact
 from seemant.core.stage import Inputs, Stage
-from seemant.frontier.floors import Request, Row
+from seemant.frontier.floors import Request, Row, word_for
 from seemant.frontier.recommend_config import RecommendConfig
+from seemant.frontier.verdict import tallies, words_of
 
 if TYPE_CHECKING:
     from seemant.bench.devices import Device
@@ -67,6 +69,7 @@ def _request(config: RecommendConfig, device: "Device") -> Request:
         device=device.name,
         languages=config.lang,
         min_quality=config.min_quality,
+        min_right=config.min_right,
         max_memory_bytes=_smaller(config.max_memory, device.usable_memory_bytes),
         max_latency_ms=config.max_latency,
         max_file_bytes=_smaller(config.max_file, device.max_file_bytes),
@@ -80,6 +83,7 @@ def _smaller(a: float | None, b: float | None) -> float | None:
 
 
 def _entry(found: "Answer", device: "Device", nodes: str | None) -> dict[str, Any]:
+    from seemant.frontier.advice import next_steps
     from seemant.frontier.evidence import evidence, serve_command
 
     request = found.request
@@ -93,12 +97,20 @@ def _entry(found: "Answer", device: "Device", nodes: str | None) -> dict[str, An
     if found.least_bad:
         failed = [asdict(miss) for miss in found.least_bad_misses]
         least = {"subject": found.least_bad["subject"], "misses": failed}
+    word = word_for(shown, request) if shown else "not enough evidence"
+    steps = next_steps(
+        word, shown, request.languages, max_file_bytes=request.max_file_bytes, nodes=nodes
+    )
     return {
         "device": device.name,
         "device_title": device.title,
         "languages": list(request.languages),
         "floors": floors,
         "verdict": "fit" if found.pick else "unfit",
+        "word": word,
+        "words": words_of(shown or {}, request.languages, min_right=request.min_right),
+        "answers": _answers(shown, request.languages),
+        "next": steps,
         "pick": found.pick["subject"] if found.pick else None,
         "why": found.why,
         "n_fit": found.n_fit,
@@ -109,6 +121,11 @@ def _entry(found: "Answer", device: "Device", nodes: str | None) -> dict[str, An
         "evidence": evidence(shown, request.languages) if shown else [],
         "serve_command": serve_command(shown, nodes) if shown and _may_be_used(shown) else None,
     }
+
+
+def _answers(row: Row | None, languages: Sequence[str]) -> dict[str, dict[str, Any]]:
+    known = tallies(row) if row else {}
+    return {lang: asdict(known[lang]) for lang in languages if lang in known}
 
 
 def _may_be_used(row: Row) -> bool:
@@ -127,7 +144,7 @@ def _notes(found: "Answer", device: "Device") -> list[str]:
 
 STAGE = Stage(
     name="recommend",
-    version=4,
+    version=5,
     config=RecommendConfig,
     run=run,
     roles={"frontier": "frontier"},

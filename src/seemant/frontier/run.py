@@ -1,5 +1,6 @@
 """The stage `frontier`: from what was measured to the candidates that nothing beats."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ def run(config: FrontierConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     Who dominates whom rests on measured times, so it is in the file and not among the
     measurements: those are the same in every run of one seed.
     """
+    from seemant.frontier.answers import answers
     from seemant.frontier.quality import as_row, quality
     from seemant.frontier.standing import standings
 
@@ -36,7 +38,8 @@ def run(config: FrontierConfig, inputs: Inputs, out: Path) -> list[Measurement]:
     for c in candidates:
         shown = {g: as_row(m) for g, m in qualities[c.subject].items()}
         row: dict[str, Any] = {"subject": c.subject, "quality": shown}
-        rows.append(row | _facts(c) | stands[c.subject])
+        told = {lang: asdict(tally) for lang, tally in answers(c, candidates).items()}
+        rows.append(row | {"answers": told} | _facts(c) | stands[c.subject])
     write_json(
         out / "frontier.json",
         {
@@ -76,7 +79,7 @@ def _facts(c: Candidate) -> dict[str, Any]:
 
 STAGE = Stage(
     name="frontier",
-    version=4,
+    version=5,
     config=FrontierConfig,
     run=run,
     roles={

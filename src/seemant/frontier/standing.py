@@ -27,7 +27,8 @@ def standings(
     timed: latency and memory were measured, so they are axes and a candidate without them is
     only shown; not in a ranking of which nobody was timed. Candidates of different rankings never
     meet. Quality that is missing in a language counts as the worst possible there, and so does that
-    of a variant in a language that compression damaged: a lucky margin beats nobody.
+    of a variant in a language that compression damaged: a lucky margin beats nobody. A damaged
+    variant is never on the frontier, small as it may be.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, group in rankings(candidates).items():
@@ -71,7 +72,7 @@ def _ranked(
             by = [able[i].subject for i in np.flatnonzero(beaten[:, j])]
             found[c.subject] = {
                 "deployable": True,
-                "on_frontier": not by,
+                "on_frontier": not by and not set(verdicts[c.subject].damaged) & set(languages),
                 "p_dominated": round(float(chance[j]), 4),
                 "dominated_by": by,
             }
