@@ -30,7 +30,7 @@ def test_a_ring_is_shown_with_its_figure(tmp_path: Path) -> None:
     found = section(tmp_path, {ALARM_NAME: text})
     rang = [look for look in map(json.loads, text.splitlines()) if look["verdict"] == "ring"]
     assert found.count("<svg") == 1 and 'class="ring"' in found
-    assert found.count("<td>ring</td>") == len(rang) > 0
+    assert found.count(">ring</td>") == len(rang) > 0
     assert f"ring, step {rang[0]['step']}" in found
     assert "Mimicry rose by" in found and "train-smol" in found
 

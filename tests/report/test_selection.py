@@ -46,7 +46,7 @@ def test_a_bit_width_has_a_line_and_devices_that_agree_are_counted() -> None:
     asked[-1] = asked[-1] | {"why": "too large"}
     groups = _by_bits(["hi"], asked)
     assert list(groups) == ["Hindi, 8 bits", "Hindi, 4 bits"]
-    eight, four = (str(_told(group, False)) for group in groups.values())
+    eight, four = (str(_told(group)) for group in groups.values())
     assert eight.startswith("All 4 devices: ") and "board" not in eight
     assert "oard 0" in four and "bits" not in four and four.count("too large") == 1
 

@@ -13,7 +13,11 @@ class ReportConfig(Config):
     question: str = ""
     """What was asked, one or two sentences."""
     params: tuple[str, ...] = ()
-    """Parameters of the study as NAME=VALUE, shown under "how to repeat it"."""
+    """What was set as NAME=VALUE, shown under "how to repeat it"; a study fills it in."""
+    spec: str = ""
+    """The preset or the file that was run, as it was named; a study fills it in."""
+    spec_sha256: str = ""
+    """The hash of that file; a study fills it in."""
     graph: tuple[str, ...] = ()
     """Extra edges of the experiment graph as FROM>TO; all others are read from the manifests."""
     commands: tuple[str, ...] = ()

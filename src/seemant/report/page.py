@@ -13,6 +13,7 @@ from seemant.report.sections.compression import compression
 from seemant.report.sections.distillation import distillation
 from seemant.report.sections.experiment import experiment
 from seemant.report.sections.frontier import frontier
+from seemant.report.sections.glossary import glossary
 from seemant.report.sections.losses import losses
 from seemant.report.sections.lost_first import lost_first
 from seemant.report.sections.measurements import all_measurements
@@ -21,6 +22,7 @@ from seemant.report.sections.repeat import repeat
 from seemant.report.sections.summary import summary
 from seemant.report.sections.take_away import take_away
 from seemant.report.sections.transcripts import study_queries, transcripts
+from seemant.report.sections.verdict import verdict
 
 # Nothing may be fetched: no address in the page is ever asked by the browser itself.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -29,6 +31,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 def page(nodes: Sequence[Node], config: ReportConfig) -> str:
     """Return the whole file; sections without data are left out."""
     parts: list[tuple[str, str, Html | None]] = [
+        ("verdict", "In short", verdict(nodes)),
         ("recommendations", "Recommendations", recommendations(nodes)),
         ("frontier", "The frontier", frontier(nodes)),
         ("behaviour", "Before and after tuning", behaviour(nodes)),
@@ -44,6 +47,7 @@ def page(nodes: Sequence[Node], config: ReportConfig) -> str:
         ("measurements", "All measurements", all_measurements(nodes)),
         ("take-away", "Files to take away", take_away(nodes, config)),
         ("repeat", "How to repeat it", repeat(nodes, config)),
+        ("glossary", "Words", glossary()),
     ]
     there = [(key, title, content) for key, title, content in parts if content is not None]
     body = el(

@@ -25,7 +25,7 @@ def run(config: ReportConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="report",
-    version=5,
+    version=6,
     config=ReportConfig,
     run=run,
     roles={"node/*": "artefact"},

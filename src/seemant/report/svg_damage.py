@@ -59,7 +59,7 @@ def _point(
     frame: Frame, point: Damaged, beaten: bool, lang: str, placed: list[tuple[float, float]]
 ) -> Html:
     x, y = frame.x(point.n_bytes / 1e6), frame.y(_log(point.kld.value))
-    at = free_place(x, y, frame, placed)
+    at, height = free_place(x, y, frame, placed)
     low, _, high = _ends(point)
     told = f"{point.name}: {significant(point.kld.value)}"
     if point.kld.ci_low is not None:
@@ -68,9 +68,11 @@ def _point(
         "g",
         el("title", f"{told}; {size(point.n_bytes)}"),
         el("line", x1=at, x2=at, y1=frame.y(_log(low)), y2=frame.y(_log(high)), class_="bar"),
-        el("line", x1=x, x2=at, y1=y, y2=y, class_="leader") if abs(at - x) > 0.5 else None,
-        el("circle", cx=at, cy=y, r=BUBBLE),
-        el("text", point.key, x=at, y=y + 3.5, class_="key middle"),
+        el("line", x1=x, x2=at, y1=y, y2=height, class_="leader")
+        if (at, height) != (x, y)
+        else None,
+        el("circle", cx=at, cy=height, r=BUBBLE),
+        el("text", point.key, x=at, y=height + 3.5, class_="key middle"),
         class_=f"point {'shown' if point.simulated else 'beaten' if beaten else 'best'}",
         data_lang=lang,
     )

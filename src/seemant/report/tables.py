@@ -1,4 +1,4 @@
-"""Tables that read on a phone: they scroll sideways by themselves, their first column stays."""
+"""Tables that read on a phone: there each row is a card, each cell under its column's name."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,17 @@ def table(
     heads: Sequence[Row], rows: Iterable[Row], *, caption: str = "", look: str = "", id: str = ""
 ) -> Html:
     """Return a table within its scrolling frame; the first cell of a row names the row."""
-    body = [el("tr", *(_cell(c, "th" if i == 0 else "td") for i, c in enumerate(r))) for r in rows]
+    told = _told(heads)
+    body = [
+        el(
+            "tr",
+            *(
+                _cell(c, "th" if i == 0 else "td", head=told[i] if 0 < i < len(told) else None)
+                for i, c in enumerate(r)
+            ),
+        )
+        for r in rows
+    ]
     return el(
         "div",
         el(
@@ -62,7 +72,19 @@ def details(summary: Child, *content: Html | None, open_: bool = False) -> Html:
     return el("details", el("summary", summary), *content, open=open_)
 
 
-def _cell(given: Cell | Child, tag: str, scope: str | None = None) -> Html:
+def _told(heads: Sequence[Row]) -> list[str]:
+    """Return what each column is called where its cells stand alone: "KLD, Hindi: weights"."""
+    lines = []
+    for head in heads:
+        line: list[str] = []
+        for given in head:
+            cell = given if isinstance(given, Cell) else Cell(given)
+            line += [str(cell.content or "")] * cell.span
+        lines.append(line)
+    return [": ".join(part for part in parts if part) for parts in zip(*lines, strict=False)]
+
+
+def _cell(given: Cell | Child, tag: str, scope: str | None = None, head: str | None = None) -> Html:
     cell = given if isinstance(given, Cell) else Cell(given)
     return el(
         tag,
@@ -71,4 +93,5 @@ def _cell(given: Cell | Child, tag: str, scope: str | None = None) -> Html:
         colspan=cell.span if cell.span > 1 else None,
         scope=(scope or "row") if tag == "th" else None,
         data_lang=cell.lang,
+        data_head=head or None,
     )

@@ -43,6 +43,8 @@ def write_state(folder: Path, study: Study, nodes: dict[str, Path]) -> None:
     state = {
         "study": study.name,
         "title": study.title,
+        "source": study.source,
+        "set": list(study.sets),
         "params": study.params,
         "nodes": {
             name: {

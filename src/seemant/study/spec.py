@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt, ValidationError
 
 from seemant.core.config import Config, Key, load_yaml, validate
 from seemant.core.errors import BadConfig, BadFile, nearest
+from seemant.core.hashing import file_sha256
 from seemant.core.stage import Stage
 from seemant.study.inputs import check_roles
 from seemant.study.languages import (
@@ -144,6 +145,12 @@ def load_study(name_or_path: str, sets: Sequence[str] = ()) -> Study:
             config["teacher"] = inputs.pop("teacher")
         if "seed" in stage.config.model_fields:
             config.setdefault("seed", spec.seed)
+        if node.stage == "report":  # how to repeat it: the whole command, the file's hash
+            config = {
+                "params": list(sets),
+                "spec": name_or_path,
+                "spec_sha256": file_sha256(path),
+            } | config
         for key, item in settings.get(name, {}).items():
             if key not in stage.config.model_fields:
                 hint = nearest(key, stage.config.model_fields)

@@ -19,6 +19,7 @@ from seemant.frontier.readings import (
 from seemant.report.figures import find, measurements, subject_of
 from seemant.report.html import Child, Html, el, join
 from seemant.report.nodes import Node, of_stage
+from seemant.report.numbering import numbered, numbers
 from seemant.report.sections.damage_charts import base_name, damage_charts, facts_of
 from seemant.report.tables import Cell, Row, figure_cell, table
 from seemant.report.words import languages_in, number, size, spoken
@@ -40,10 +41,19 @@ def compression(nodes: Sequence[Node]) -> Html | None:
     routes = [r for r in _ROUTES if any(route_of(m) == r[0] for m in every if m.metric == KLD)]
     speeds = list(measurements(of_stage(nodes, "bench")))
     base = _common([subject_of(node) for node in variants])
+    known = numbers(nodes)
     ordered = sorted(variants, key=_order)
     rows = [
-        _row(key, node, base, about[node.name], languages, routes, _speed(node, speeds, nodes))
-        for key, node in enumerate(ordered, start=1)
+        _row(
+            known[subject_of(node)],
+            node,
+            base,
+            about[node.name],
+            languages,
+            routes,
+            _speed(node, speeds, nodes),
+        )
+        for node in ordered
     ]
     caption = f"variants{f' of {base}' if base else ''}, measured; bits a weight of the whole file"
     rows += [_as_it_is(node, languages, routes, speeds) for node in _unchanged(nodes)]
@@ -66,11 +76,26 @@ def compression(nodes: Sequence[Node]) -> Html | None:
                 ". KLD compares a variant with the model it was made from, never two models.",
                 class_="note",
             ),
-            damage_charts(ordered, about, languages),
+            damage_charts(ordered, about, languages, known),
             table(_heads(languages, routes), rows, caption=caption, look="variants"),
+            notes_of(ordered, known),
             _marks_legend(),
         ]
     )
+
+
+def notes_of(variants: Sequence[Node], known: Mapping[str, int]) -> Html | None:
+    """Return what a variant says of how it was made, a sentence each; None where none does.
+
+    A variant's `notes` are sentences, for example of a tuned model whose merged weights were
+    rounded on a grid that nests in its base's own.
+    """
+    told = [
+        el("li", numbered(subject_of(node), known), f": {sentence}")
+        for node in variants
+        for sentence in facts_of(node).get("notes") or []
+    ]
+    return el("ul", *told, class_="warnings") if told else None
 
 
 def _order(node: Node) -> tuple[bool, float]:

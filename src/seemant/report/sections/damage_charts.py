@@ -13,19 +13,28 @@ from seemant.report.words import chip
 
 
 def damage_charts(
-    ordered: Sequence[Node], about: Mapping[str, Sequence[Measurement]], languages: Sequence[str]
+    ordered: Sequence[Node],
+    about: Mapping[str, Sequence[Measurement]],
+    languages: Sequence[str],
+    known: Mapping[str, int],
 ) -> Html | None:
     """Return the charts; None where nothing was measured.
 
-    ordered: the variants, numbered from 1 as their table is. about: their divergences.
+    ordered: the variants; known: their numbers, by subject; about: their divergences.
     """
     bases = dict.fromkeys(base_name(facts_of(node)) for node in ordered)
     drawn = []
     for base in bases:
         for lang in languages:
             points = [
-                Damaged(key, subject_of(node), float(facts["file_bytes"]), kld, _no_file(facts))
-                for key, node in enumerate(ordered, start=1)
+                Damaged(
+                    known[subject_of(node)],
+                    subject_of(node),
+                    float(facts["file_bytes"]),
+                    kld,
+                    _no_file(facts),
+                )
+                for node in ordered
                 for facts in [facts_of(node)]
                 if base_name(facts) == base and facts.get("file_bytes")
                 for kld in [find(about[node.name], KLD, lang, route=WEIGHTS)]

@@ -39,10 +39,26 @@ def experiment(nodes: Sequence[Node], config: ReportConfig) -> Html:
     return join(
         [
             legend,
-            el("div", graph(boxes), class_="scroll wide", tabindex="0"),
+            el("div", graph(boxes), class_="wide"),
+            _steps(boxes),
             details("The graph as a table", table(heads, rows, caption="nodes of the study")),
         ]
     )
+
+
+def _steps(boxes: Sequence[Box]) -> Html:
+    """Return the nodes as a list, which a phone shows in place of the graph."""
+    items = [
+        el(
+            "li",
+            el("b", box.name),
+            el("span", box.note, class_="how"),
+            el("span", f"after {', '.join(box.needs)}", class_="how") if box.needs else None,
+            data_stage=box.stage,
+        )
+        for box in boxes
+    ]
+    return el("ol", *items, class_="steps")
 
 
 def made_earlier(nodes: Sequence[Node]) -> set[str]:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seemant.frontier.languages import language
+from seemant.frontier.verdict import tallies
 from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node, json_of, of_stage
+from seemant.report.numbering import candidates, numbered, numbers
 from seemant.report.svg_frontier import frontier_chart
-from seemant.report.tables import Cell, Row, table
+from seemant.report.tables import Cell, Row, details, table
 from seemant.report.words import chip, languages_in, number, size, spread
 
 
@@ -15,44 +17,73 @@ def frontier(nodes: Sequence[Node]) -> Html | None:
     """Return the charts and their key; None without a frontier."""
     for node in of_stage(nodes, "frontier"):
         if found := json_of(node, "frontier.json"):
-            return _frontier(found)
+            return _frontier(found, candidates(nodes), numbers(nodes))
     return None
 
 
-def _frontier(found: Mapping[str, Any]) -> Html:
+def _frontier(
+    found: Mapping[str, Any], ordered: Sequence[Mapping[str, Any]], known: Mapping[str, int]
+) -> Html:
     languages = languages_in(found["languages"])
-    rows = list(enumerate(sorted(found["candidates"], key=_order), start=1))
+    rows = [(known[row["subject"]], row) for row in ordered]
     unit = str(found.get("quality_unit", "nats/byte"))
+    axes = ", ".join(_axis(axis) for axis in found["axes"])
+    answered = [(key, {**row, "quality": _shares(row)}) for key, row in rows]
+    plainly = _charts(answered, languages, "right answers, %", "0")
+    in_nats = _charts(rows, languages, f"quality, {unit}", "chance")
+    note = (
+        "Up is better, left is smaller. Bars are 95 % intervals over probe families. A "
+        "filled point is beaten by nothing deployable on all axes at once, a hollow one is "
+        "beaten, a dashed one is shown only and cannot be deployed; a grey one that is struck "
+        "through was damaged by compression in that language, and stands off the frontier. A thin "
+        "line joins the points that nothing beats; where points would cover each other they are "
+        "moved aside. A language that compression damaged, or that was not measured, counts as "
+        f"the worst possible. Axes: {axes}. P(beaten): in which share of "
+        f"{found['resamples']:,} resamples of the families some other candidate beats it."
+    )
+    return join(
+        [
+            el("p", note, class_="note"),
+            el("div", *plainly, class_="charts") if plainly else None,
+            details(
+                "By how sure it is of the right answer, in nats",
+                el("div", *in_nats, class_="charts"),
+                open_=not plainly,
+            ),
+            _key(rows, languages),
+            _places(rows),
+            _warnings(rows),
+        ]
+    )
+
+
+def _shares(row: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return the share of right answers by language in per cent, as a quality is written."""
+    return {
+        lang: {
+            "value": 100 * tally.right / tally.asked,
+            "ci_low": None if tally.low is None else 100 * tally.low,
+            "ci_high": None if tally.high is None else 100 * tally.high,
+        }
+        for lang, tally in tallies(row).items()
+        if tally.asked
+    }
+
+
+def _charts(
+    rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str], title: str, zero: str
+) -> list[Html]:
+    """Return a chart a kind of reference and language."""
     kinds = list(dict.fromkeys(str(row.get("ranking", "")) for _, row in rows))
     charts = []
     for kind in kinds:
         drawable = [(key, row) for key, row in rows if str(row.get("ranking", "")) == kind]
         head = f" against a {_REFERENCES.get(kind, kind)}" if len(kinds) > 1 else ""
         for lang in languages:
-            drawn = frontier_chart(drawable, lang, unit)
+            drawn = frontier_chart(drawable, lang, title, zero)
             if drawn is not None:
                 charts.append(el("figure", el("figcaption", chip(lang), head), drawn))
-    axes = ", ".join(_axis(axis) for axis in found["axes"])
-    return join(
-        [
-            el(
-                "p",
-                "Up is better, left is smaller. Bars are 95 % intervals over probe families. A "
-                "filled point is beaten by nothing deployable on all axes at once, a hollow one is "
-                "beaten, a dashed one is shown only and cannot be deployed; a red ✕ says that "
-                "compression damaged it in that language. A thin line joins the undamaged points "
-                "that nothing beats; where points would cover each other they are moved "
-                "aside. A language that compression damaged, or that was not measured, counts as "
-                f"the worst possible. Axes: {axes}. P(beaten): in which share of "
-                f"{found['resamples']:,} resamples of the families some other candidate beats it.",
-                class_="note",
-            ),
-            el("div", *charts, class_="charts"),
-            _key(rows, languages),
-            _places(rows),
-            _warnings(rows),
-        ]
-    )
+    return charts
 
 
 _REFERENCES = {"fp": "model never rounded", "dithered": "dithered reference, to rank methods"}
@@ -69,16 +100,6 @@ def _places(rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Html | None:
         el("details", el("summary", "why each method stands where it does"), el("ul", *told))
         if told
         else None
-    )
-
-
-def _order(row: Mapping[str, Any]) -> tuple[str, bool, bool, float, str]:
-    return (
-        row.get("ranking", ""),
-        not row["deployable"],
-        not row["on_frontier"],
-        row.get("file_bytes") or float("inf"),
-        row["subject"],
     )
 
 
@@ -105,7 +126,7 @@ def _key(rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str]
     ]
     body = []
     for key, row in rows:
-        cells: list[Cell | str] = [Cell(join([el("b", key, class_="no"), " ", row["subject"]]))]
+        cells: list[Cell | str] = [Cell(numbered(row["subject"], {row["subject"]: key}))]
         for lang in languages:
             q = row["quality"].get(lang)
             shown = join([number(q["value"], signed=True), _spread(q)]) if q else "–"
@@ -137,6 +158,8 @@ def _standing(row: Mapping[str, Any]) -> Cell:
 
 
 def _place(row: Mapping[str, Any]) -> Cell:
+    if row.get("damaged"):
+        return Cell("off the frontier", "dim nowrap")
     if row["on_frontier"]:
         return Cell("not beaten", "good nowrap")
     if by := row["dominated_by"]:

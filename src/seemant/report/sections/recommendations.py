@@ -5,9 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seemant.frontier.languages import language
+from seemant.frontier.verdict import tallies
 from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node, json_of, of_stage
+from seemant.report.numbering import numbered, numbers
 from seemant.report.sections.summary import by_languages
+from seemant.report.sections.verdict import badge, count
+from seemant.report.tables import details
 from seemant.report.words import (
     SHARPNESS,
     chip,
@@ -39,12 +43,13 @@ def recommendations(nodes: Sequence[Node]) -> Html | None:
     ]
     if not requests:
         return None
+    known = numbers(nodes)
     groups = by_languages(requests)
     parts: list[Html] = []
     for codes, group in groups.items():
         if len(groups) > 1:
             parts.append(el("h3", f"For {spoken(list(map(language, codes)))}"))
-        parts.append(el("div", *(card(request) for request in group), class_="cards"))
+        parts.append(el("div", *(card(request, known) for request in group), class_="cards"))
     note = el(
         "p",
         "Quality is the PMI margin: by how many nats a byte the model prefers the right answer to "
@@ -53,11 +58,12 @@ def recommendations(nodes: Sequence[Node]) -> Html | None:
         "below the best.",
         class_="note",
     )
-    return join([note, el("p", SHARPNESS, class_="note"), *parts])
+    folded = details("How the choice was made", note, el("p", SHARPNESS, class_="note"))
+    return join([*parts, folded])
 
 
-def card(request: Mapping[str, Any]) -> Html:
-    """Return one request's card."""
+def card(request: Mapping[str, Any], known: Mapping[str, int]) -> Html:
+    """Return one request's card: the counts and the word first, nats in a fold. known: numbers."""
     fits = request["verdict"] == "fit"
     least = request.get("least_bad")
     subject = request["pick"] if fits else (least["subject"] if least else None)
@@ -68,18 +74,26 @@ def card(request: Mapping[str, Any]) -> Html:
             "header",
             el("h3", sentence(request.get("device_title") or request["device"])),
             el("span", request["verdict"], class_=f"verdict {'ok' if fits else 'bad'}"),
+            class_="asked",
         ),
         el("p", *(chip(code) for code in request["languages"]), class_="chips"),
         _floors(request),
-        el("p", None if fits else "Least bad: ", el("b", subject), class_="pick")
+        el("p", None if fits else "Least bad: ", numbered(subject, known), class_="pick")
         if subject
         else None,
+        _answers(request),
         el("p", f"{sentence(request['why'])}."),
         el("ul", *(el("li", miss["why"]) for miss in least["misses"]), class_="misses")
         if least
         else None,
+        _next(request),
         _evidence(request["evidence"]),
-        el("p", "Runner-up: ", el("b", runner["subject"]), f". It lost: {runner['lost_because']}.")
+        el(
+            "p",
+            "Runner-up: ",
+            numbered(runner["subject"], known),
+            f". It lost: {runner['lost_because']}.",
+        )
         if runner
         else None,
         *(el("p", f"{sentence(note)}.", class_="warn") for note in request.get("notes", [])),
@@ -90,9 +104,44 @@ def card(request: Mapping[str, Any]) -> Html:
     )
 
 
+def _answers(request: Mapping[str, Any]) -> Html | None:
+    """Return the verdict's word and the right answers in each language."""
+    if not request.get("word"):
+        return None
+    found = tallies(request)
+    words = request.get("words", {})
+    lines = [
+        el(
+            "li",
+            chip(lang),
+            " ",
+            count(found.get(lang)),
+            " ",
+            badge(words[lang]) if lang in words else None,
+        )
+        for lang in request["languages"]
+    ]
+    return join([el("p", badge(request["word"]), class_="in-a-word"), el("ul", *lines)])
+
+
+def _next(request: Mapping[str, Any]) -> Html | None:
+    """Return what to do next, with commands to paste; the command that serves a pick is below."""
+    steps = [] if request["verdict"] == "fit" else request.get("next", [])
+    if not steps:
+        return None
+    parts: list[Html] = [el("h4", "What to do next")]
+    for step in steps:
+        parts.append(el("p", f"{step['what']}:"))
+        commands = "\n".join(shlex.join(command) for command in step["commands"])
+        parts.append(el("pre", el("code", commands)))
+    return join(parts)
+
+
 def _floors(request: Mapping[str, Any]) -> Html | None:
     floors = request.get("floors", {})
     told = []
+    if floors.get("min_right"):
+        told.append(f"surely more than {floors['min_right']:.0%} of the answers right")
     if floors.get("min_quality") is not None:
         floor = floors["min_quality"]
         told.append("quality surely above " + ("chance" if floor == 0 else f"{number(floor)}"))
@@ -115,8 +164,8 @@ def _evidence(given: Sequence[Mapping[str, Any]]) -> Html | None:
         rows.append(el("dt", told))
         rows.append(el("dd", _value(m), " ", _spread(m), title=m["ci_method"]))
     origins = sorted({str(m.get("origin", "measured")) for m in given})
-    badge = el("p", *(origin_badge(origin) for origin in origins), class_="origins")
-    return join([badge, el("dl", *rows, class_="evidence")])
+    origin = el("p", *(origin_badge(each) for each in origins), class_="origins")
+    return details("The figures behind it", origin, el("dl", *rows, class_="evidence"))
 
 
 def _spread(m: Mapping[str, Any]) -> Html | None:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seemant.frontier.languages import language
+from seemant.frontier.verdict import tallies
 from seemant.report.config import ReportConfig
 from seemant.report.html import Html, el, join
 from seemant.report.nodes import Node, json_of, of_stage
 from seemant.report.words import (
     duration,
     languages_in,
-    number,
     sentence,
     size,
     spoken,
@@ -39,13 +39,20 @@ def summary(nodes: Sequence[Node], config: ReportConfig) -> Html:
     }
     if len(groups) > 1:
         lines = [
-            el("li", el("strong", f"{question}. "), _told(group, False))
+            el("li", el("strong", f"{question}. "), _told(group))
             for question, group in groups.items()
         ]
         told = [el("p", came_out, _work(nodes)), el("ul", *lines, class_="outcomes")]
     else:
         none = "No recommendation was made: this study has no such node."
-        told = [el("p", came_out, _told(requests, True) if requests else none, " ", _work(nodes))]
+        outcomes = [
+            outcome(group, tongues=True, n=len(requests)) for group in same_outcome(requests)
+        ]
+        if len(outcomes) > 1:
+            lines = [el("li", each) for each in outcomes]
+            told = [el("p", came_out, _work(nodes)), el("ul", *lines, class_="outcomes")]
+        else:
+            told = [el("p", came_out, *outcomes, None if outcomes else none, " ", _work(nodes))]
     return el("div", asked, *told, class_="lead")
 
 
@@ -72,9 +79,9 @@ def _by_bits(
     return groups
 
 
-def _told(requests: Sequence[Mapping[str, Any]], tongues: bool) -> Html:
+def _told(requests: Sequence[Mapping[str, Any]]) -> Html:
     groups = same_outcome(requests)
-    return join([outcome(group, tongues=tongues, n=len(requests)) for group in groups], " ")
+    return join([outcome(group, tongues=False, n=len(requests)) for group in groups], " ")
 
 
 def same_outcome(requests: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -105,22 +112,20 @@ def outcome(group: Sequence[Mapping[str, Any]], *, tongues: bool = True, n: int 
     tail: list[Html | str] = []
     if least:
         reasons = "; ".join(miss["why"] for miss in least["misses"])
-        tail = ["; the least bad is ", el("b", least["subject"]), f" ({reasons})"]
+        tail = ["; the least bad is ", el("b", least["subject"]), f": {reasons}"]
+        if first.get("word"):
+            tail.append(f". In a word: {first['word']}")
     return join([begin, el("b", "unfit", class_="bad"), f": {first['why']}", *tail, "."])
 
 
 def _figures(request: Mapping[str, Any]) -> str:
-    parts = []
-    for m in request["evidence"]:
-        if m["metric"] == "file_bytes":
-            parts.append(size(m["value"]))
-        if m["metric"] == "pmi_margin":
-            ends = ""
-            if m.get("ci_low") is not None:
-                ends = f" [{number(m['ci_low'], 2)} to {number(m['ci_high'], 2)}]"
-            told = number(m["value"], 2, signed=True)
-            parts.append(f"quality in {language(m['lang'])} {told}{ends}")
-    return f" ({', '.join(parts)}, nats a byte above chance)" if parts else ""
+    """Return the size, the right answers in each language and the word, in brackets."""
+    parts = [size(m["value"]) for m in request["evidence"] if m["metric"] == "file_bytes"]
+    found = tallies(request)
+    parts += [f"{found[g].words} in {language(g)}" for g in request["languages"] if g in found]
+    if request.get("word"):
+        parts.append(f"in a word: {request['word']}")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _work(nodes: Sequence[Node]) -> str:
