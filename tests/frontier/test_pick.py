@@ -142,3 +142,10 @@ def test_no_candidates_at_all_is_unfit_and_no_error() -> None:
 def test_the_order_of_candidates_changes_nothing() -> None:
     given = [candidate(f"c{i}", 0.5 - 0.001 * i, 300e6 - i, noise=i + 1) for i in range(5)]
     assert ask(*given).pick == ask(*reversed(given)).pick
+
+
+def test_the_least_bad_answers_more_questions_whatever_the_margins_say() -> None:
+    knows = candidate("knows", 0.3, 300e6, answers={g: answered(12) for g in ("hi", "kn")})
+    sharp = candidate("sharp", 0.9, 300e6, answers={g: answered(2) for g in ("hi", "kn")})
+    found = ask(knows, sharp)
+    assert found.least_bad is knows[0] and found.missed_floor == "min_right"

@@ -38,7 +38,8 @@ def test_a_candidate_has_one_number_in_tables_charts_and_cards(
         assert int(number) in meant, f"{name} is numbered {number}, known as {meant}"
         seen += 1
     for subject, number in known.items():  # the charts say in words whose bubble it is
-        told = rf"<g class=\"point[^>]*><title>{re.escape(subject)}: [^<]*</title>(?:(?!</g>).)*?>(\d+)</text>"
+        point = rf"<g class=\"point[^>]*><title>{re.escape(subject)}: [^<]*</title>"
+        told = point + r"(?:(?!</g>).)*?>(\d+)</text>"
         assert set(re.findall(told, html)) <= {str(number)}
     sections = ("verdict", "recommendations", "frontier", "compression")
     for section in sections:

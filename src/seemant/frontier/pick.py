@@ -24,6 +24,7 @@ from seemant.frontier.floors import (
 )
 from seemant.frontier.languages import language
 from seemant.frontier.scores import Margins
+from seemant.frontier.verdict import tallies
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +177,17 @@ def _unfit(rows: Sequence[Row], missed: Mapping[str, list[Miss]], request: Reque
     return Answer(request, None, why, None, "", floor, least, tuple(failed), 0)
 
 
+def _worst_share(row: Row, request: Request) -> float:
+    known = tallies(row)
+    return min(known[g].right / known[g].asked if g in known else 0.0 for g in request.languages)
+
+
 def _badness(
     row: Row, missed: Mapping[str, list[Miss]], request: Request
-) -> tuple[bool, bool, bool, int, float, str]:
+) -> tuple[bool, bool, bool, int, float, float, str]:
     """Order of the least bad: can be deployed at all, is not damaged in a language asked for, goes
-    onto the device, fewest floors missed, highest quality.
+    onto the device, fewest floors missed, most right answers and then highest quality in its worst
+    language.
 
     A lucky margin of a broken model is no virtue, nor is that of one which the device cannot hold.
     """
@@ -190,6 +197,7 @@ def _badness(
         any(lang in row.get("damaged", ()) for lang in request.languages),
         any(miss.floor in ("max_file", "max_memory") for miss in failed),
         len({miss.floor for miss in failed}),
+        -_worst_share(row, request),
         -worst_quality(row, request.languages),
         row["subject"],
     )
