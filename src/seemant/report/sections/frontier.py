@@ -49,7 +49,9 @@ def _frontier(
                 "By how sure it is of the right answer, in nats",
                 el("div", *in_nats, class_="charts"),
                 open_=not plainly,
-            ),
+            )
+            if in_nats
+            else None,
             _key(rows, languages),
             _places(rows),
             _warnings(rows),

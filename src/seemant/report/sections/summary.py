@@ -110,11 +110,8 @@ def outcome(group: Sequence[Mapping[str, Any]], *, tongues: bool = True, n: int 
         return join([begin, el("b", first["pick"]), f"{_figures(first)}."])
     least = first.get("least_bad")
     tail: list[Html | str] = []
-    if least:
-        reasons = "; ".join(miss["why"] for miss in least["misses"])
-        tail = ["; the least bad is ", el("b", least["subject"]), f": {reasons}"]
-        if first.get("word"):
-            tail.append(f". In a word: {first['word']}")
+    if least:  # what it misses stands on its card
+        tail = ["; the least bad is ", el("b", least["subject"]), _figures(first)]
     return join([begin, el("b", "unfit", class_="bad"), f": {first['why']}", *tail, "."])
 
 
