@@ -211,3 +211,16 @@ def test_a_searched_variant_is_not_described_by_one_grid() -> None:
     said = _how(facts | {"symmetric": None, "formats": ["a=q4_0"] * 16, "embedding": "q8_0"})
     assert "formats chosen matrix by matrix, codes of 4.37 bits in the mean" in said
     assert "symmetric" not in said and "groups of" not in said and "q8_0" in said
+
+
+def test_how_much_of_its_adapter_a_file_applies_is_said_under_the_candidates_number(
+    tmp_path: Path,
+) -> None:
+    made = {}
+    for name, size, gain in (("a", 9, {"all": 0.1}), ("b", 5, {"all": 9.4}), ("c", 3, None)):
+        facts = {"subject": f"m/{name}", "file_bytes": size, "tensors": {}, "adapter_gain": gain}
+        made[name] = artefact(tmp_path, "compress", {"variant.json": json.dumps(facts)})
+    told = str(compression(nodes_of(**made))).split('class="warnings"')[1].split("<li>")[1:]
+    assert len(told) == 2
+    assert ">1</b>" in told[0] and "10% of what the adapter changed" in told[0]
+    assert ">2</b>" in told[1] and "multiplied" in told[1] and "gptq" in told[1]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seemant.compress.adapter_gain import in_words
 from seemant.compress.describe import MIXED
 from seemant.compress.reference.which import DITHERED
 from seemant.core.measurement import Measurement
@@ -78,22 +79,21 @@ def compression(nodes: Sequence[Node]) -> Html | None:
             ),
             damage_charts(ordered, about, languages, known),
             table(_heads(languages, routes), rows, caption=caption, look="variants"),
-            notes_of(ordered, known),
+            adapters_kept(ordered, known),
             _marks_legend(),
         ]
     )
 
 
-def notes_of(variants: Sequence[Node], known: Mapping[str, int]) -> Html | None:
-    """Return what a variant says of how it was made, a sentence each; None where none does.
+def adapters_kept(variants: Sequence[Node], known: Mapping[str, int]) -> Html | None:
+    """Return how much of its adapter each variant's file applies, a sentence each; None of none.
 
-    A variant's `notes` are sentences, for example of a tuned model whose merged weights were
-    rounded on a grid that nests in its base's own.
+    Merged onto a base that was quantised before, an adapter can be rounded away or multiplied.
     """
     told = [
-        el("li", numbered(subject_of(node), known), f": {sentence}")
+        el("li", numbered(subject_of(node), known), f": {words}.")
         for node in variants
-        for sentence in facts_of(node).get("notes") or []
+        if (words := in_words(facts_of(node))) is not None
     ]
     return el("ul", *told, class_="warnings") if told else None
 
