@@ -72,6 +72,7 @@ def test_a_recommendation_s_command_is_seen_from_here_and_quoted(
     assert here and here[-1] == "my store/quick/nodes/gemma"
     request = {
         "device_title": "d", "languages": ["hi"], "verdict": "fit", "pick": "x", "why": "w",
+        "word": "good", "words": {"hi": "good"}, "tally": {}, "least_bad": None, "next": [],
         "runner_up": None, "notes": [], "serve_command": here,
     }  # fmt: skip
     frontier_cli._print_request(request)
