@@ -20,9 +20,10 @@ def llama_cpp_models() -> Path:
     inside = f"{name}/vendor/llama.cpp/models"
     if not (WORK / inside).is_dir():
         WORK.mkdir(parents=True, exist_ok=True)
-        wanted = f"llama-cpp-python=={LLAMA_CPP_PYTHON}"
+        package = "llama-cpp-python"  # alone without wheels: its build tools have theirs
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        subprocess.run([*pip, "--no-binary", ":all:", wanted, "-d", str(WORK)], check=True)
+        wanted = ["--no-binary", package, f"{package}=={LLAMA_CPP_PYTHON}"]
+        subprocess.run([*pip, *wanted, "-d", str(WORK)], check=True)
         _unpack(WORK / f"{name}.tar.gz", WORK, inside)
     return WORK / inside
 
