@@ -1,17 +1,23 @@
 """Every family through everything, on random small models with published tokenizers cut small.
 
     python benchmarks/families.py [--only Qwen3]
+    python benchmarks/families.py --whole [--only "Gemma 3 1B"] [--tokens 2048]
 
 Cells: `decoder` (largest difference of logits from transformers'), `gradient` (of any parameter's
 gradient, relative), `GGUF` (KLD of llama.cpp on the file that we write), `tokens` (texts with other
 ids by folder, file or llama.cpp), `GPTQ` (its damage over rounding's to nearest at 3 bits), `LoRA`
 (KLD of llama.cpp with base and trained adapter from PEFT's merged model). Each row runs at least
 two seeds; the worst counts. value = cells past their bar, bar 0.
+
+`--whole`: whole-size shapes with whole published tokenizers (by npm) through convert, compress
+(GPTQ), bench and export: time, memory, and whether llama.cpp answers from each file. value =
+commands that failed and files that do not load, bar 0.
 """
 
 import argparse
 import json
 import math
+import os
 import sys
 import tempfile
 import time
@@ -21,6 +27,7 @@ from typing import Any
 from claim import machine, say_claim
 from family_rows import cells
 from family_rows.folders import ROWS, WORDS, Row, make_folder
+from family_rows.whole import WHOLE, calibration, make_whole, through
 
 from seemant.core.paths import data_dir
 
@@ -42,11 +49,15 @@ def main() -> int:
     """Measure, print the table, end with one line of JSON; 0 when every cell holds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="one row of the table")
+    parser.add_argument("--whole", action="store_true", help="whole-size shapes")
+    parser.add_argument("--tokens", type=int, default=2048, help="of GPTQ's text, a language")
     asked = parser.parse_args()
     print(machine())
     if (data := data_dir()) is None:
         print("no data folder: set SEEMANT_DATA", file=sys.stderr)
         return 1
+    if asked.whole:
+        return whole_sizes(asked.only, data / "corpus", tokens=asked.tokens)
     rows = []
     for name, row in ROWS.items():
         if asked.only in (None, name):
@@ -118,6 +129,27 @@ def measured(row: Row, words: Path, place: Path, seed: int, why: dict[str, str])
         except Exception as fault:  # a cell that can't be measured does not hold
             why.setdefault(cell, f"{type(fault).__name__}: {str(fault).splitlines()[0]}")
             yield cell, math.inf
+
+
+def whole_sizes(only: str | None, corpus: Path, *, tokens: int) -> int:
+    """Take whole-size shapes through the command line; 0 when all goes well."""
+    rows = []
+    for name, shape in WHOLE.items():
+        if only not in (None, name):
+            continue
+        with tempfile.TemporaryDirectory(prefix="seemant-whole-") as place:
+            # The cache too: whatever is made on the way goes with the folder.
+            os.environ["SEEMANT_CACHE"] = str(Path(place) / "cache")
+            folder, text = Path(place) / "hf", Path(place) / "text.txt"
+            make_whole(shape, folder)
+            calibration(corpus, text)
+            for row in through(Path(place), folder, text, tokens=tokens):
+                rows.append({"model": name, "tokens": tokens, **row})
+                print(json.dumps(rows[-1]), flush=True)
+    wrong = sum(bool(row["exit"]) or row.get("loads") is False for row in rows)
+    holds_all = wrong == 0 and bool(rows)
+    say_claim(name="families_whole", value=wrong, bar=0, holds=holds_all, n=len(rows), rows=rows)
+    return int(not holds_all)
 
 
 def holds(value: float, bar: float) -> bool:

@@ -22,6 +22,13 @@ _LONGROPE = {
     "short_factor": [1.0, 1.05, 1.1, 1.2, 1.4, 1.7, 2.0, 2.4],
     "long_factor": [1.0, 1.3, 1.8, 2.5, 4.0, 6.0, 9.0, 14.0],
 }
+_DIGITS = {  # SmolLM2's, as published
+    "type": "Sequence",
+    "pretokenizers": [
+        {"type": "Digits", "individual_digits": True},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+    ],
+}
 _GEMMA_ROPE = {
     "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
     "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
@@ -40,13 +47,15 @@ _GEMMA = {
 class Row:
     """A family in one form. words: whose tokenizer it gets. said: its configuration's own part.
 
-    old: the settings are written as folders before transformers 5 have them.
+    old: the settings are written as folders before transformers 5 have them. cut: the tokenizer's
+    pre-tokenizer, where the family has another than `words`.
     """
 
     words: str
     said: Mapping[str, Any]
     old: bool = False
     multimodal: bool = False
+    cut: Mapping[str, Any] | None = None
 
 
 ROWS: dict[str, Row] = {
@@ -59,6 +68,7 @@ ROWS: dict[str, Row] = {
     "Gemma 3, as of 2025": Row("gemma3", _GEMMA, old=True),
     "Gemma 3, of a multimodal folder": Row("gemma3", _GEMMA, multimodal=True),
     "Llama 3.1": Row("llama3_1", {"model_type": "llama", "rope_parameters": _LLAMA3}),
+    "SmolLM2": Row("qwen3", {"model_type": "llama"}, old=True, cut=_DIGITS),
     "Llama, biases": Row("llama3_1", {"model_type": "llama", "attention_bias": True}),
     "SmolLM3": Row("llama3_1", {"model_type": "smollm3"}),
     "Phi-3": Row("gemma3", {"model_type": "phi3"}),
@@ -119,6 +129,9 @@ def make_folder(row: Row, words: Path, folder: Path, *, seed: int) -> Any:
         _written_the_old_way(folder / "config.json")
     for file in tokenizer.iterdir():
         shutil.copyfile(file, folder / file.name)
+    if row.cut is not None:
+        said = ids | {"normalizer": None, "pre_tokenizer": row.cut}
+        (folder / "tokenizer.json").write_text(json.dumps(said), encoding="utf-8")
     return model
 
 

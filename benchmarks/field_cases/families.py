@@ -93,7 +93,9 @@ def _shards(folder: Path, *, lost: bool = False) -> None:
     for file, each in files.items():
         save_file({name: state[name] for name in each}, folder / file)
     where = {name: file for file, each in files.items() for name in each}
-    (folder / INDEX).write_text(json.dumps({"weight_map": where}))
+    size = sum(each.numel() * each.element_size() for each in state.values())
+    index = {"metadata": {"total_size": size}, "weight_map": where}
+    (folder / INDEX).write_text(json.dumps(index))
     (folder / WHOLE).unlink()
     if lost:
         (folder / "model-00002-of-00002.safetensors").unlink()

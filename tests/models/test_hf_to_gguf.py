@@ -64,6 +64,19 @@ def test_a_config_comes_back_from_its_metadata(family: str, tmp_path: Path) -> N
         assert back[key] == config[key] or back[key] == pytest.approx(config[key]), key
 
 
+def test_biases_that_only_the_tensors_tell_are_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEMANT_CACHE", str(tmp_path / "cache"))
+    model = tiny_model("llama", attention_bias=True)
+    model.save_pretrained(tmp_path / "hf")
+    tokenizer_of_metadata(byte_level_metadata()).save(tmp_path / "hf")
+    hf_to_gguf(tmp_path / "hf", tmp_path / "model.gguf", name="tiny")
+    again = load_torch(tmp_path / "model.gguf").model
+    ids = torch.arange(40, 60)[None]
+    torch.testing.assert_close(again(ids).logits, model(ids).logits, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_expanded_file_holds_the_same_bits(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,8 +19,11 @@ FAMILIES = ["llama", "qwen2", "qwen3", "gemma3", "smollm3", "phi3"]
 N_VOCAB, WIDTH, LAYERS, HEADS, KV_HEADS, HEAD = 320, 64, 7, 4, 2, 16
 
 
-def tiny_model(family: str, *, tied: bool = True, seed: int = 0) -> Any:
-    """A transformers model of a family, float32, every parameter random, norms and biases too."""
+def tiny_model(family: str, *, tied: bool = True, seed: int = 0, **said: Any) -> Any:
+    """A transformers model of a family, float32, every parameter random, norms and biases too.
+
+    said: more of its configuration.
+    """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     common: dict[str, Any] = {
@@ -55,7 +58,7 @@ def tiny_model(family: str, *, tied: bool = True, seed: int = 0) -> Any:
         },
     }[family]
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**common, **own))
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**common | own | said))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn_like(parameter) * 0.1)

@@ -38,8 +38,19 @@ def test_plain_text_where_paragraphs_are_read_is_told_from_records(
     refuse_plain_text("trim", given)  # reads plain text too
 
 
-@pytest.mark.parametrize("data", [b'{"id": "a"}\n', b"\x1f\x8b\x08\x00", b""])
-def test_records_and_packed_files_are_left_to_their_reader(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "p.jsonl"
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("p.jsonl", b'{"id": "a"}\n'),
+        ("p.jsonl", b"\x1f\x8b\x08\x00"),
+        ("p.jsonl", b""),
+        ("p.csv", b"\xef\xbb\xbfid,lang,text\na,en,Rain.\n"),
+        ("p.tsv", b"id\tlang\ttext\na\ten\tRain.\n"),
+    ],
+)
+def test_records_tables_and_packed_files_are_left_to_their_reader(
+    tmp_path: Path, name: str, data: bytes
+) -> None:
+    path = tmp_path / name
     path.write_bytes(data)
     refuse_plain_text("distill", {"paragraphs": as_input(str(path), "paragraphs")})

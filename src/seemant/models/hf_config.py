@@ -27,13 +27,25 @@ def config_of_file(file: GgufFile) -> dict[str, Any]:
     embedding = file.tensors.get("token_embd.weight")
     if embedding is None:
         raise BadFile("the file has no token_embd.weight", where=str(file.path))
-    return config_of_metadata(
+    config = config_of_metadata(
         file.metadata,
         n_tokens=embedding.shape[0],
         tied="output.weight" not in file.tensors,
         where=str(file.path),
         factors={n: _numbers(file, n) for n in ROPE_TENSORS if n in file.tensors},
     )
+    return config | _biases(file)
+
+
+def _biases(file: GgufFile) -> dict[str, bool]:
+    """Metadata don't say which biases there are, only the tensors do; no bias is no setting."""
+    may_have = TABLES[family_of_file(file).name].may_have
+    says = {"attention_bias": ("o_proj", "attn_output"), "mlp_bias": ("up_proj", "ffn_up")}
+    return {
+        key: True
+        for key, (part, name) in says.items()
+        if part in may_have and f"blk.0.{name}.bias" in file.tensors
+    }
 
 
 def rope_factors_of(file: GgufFile) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from seemant.core.errors import BadConfig, BadFile, nearest
 from seemant.core.manifest import MANIFEST_NAME, load_manifest
+from seemant.core.sources import open_source
 from seemant.core.stage import Input, Stage, file_input
 
 
@@ -88,7 +89,8 @@ def refuse_plain_text(stage: str, inputs: Mapping[str, Input]) -> None:
         return
     with given.path.open("rb") as file:
         head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if b"\0" not in head and head.decode("utf-8", errors="ignore")[:1].isalnum():
+    begins_with_a_word = b"\0" not in head and head.decode("utf-8", errors="ignore")[:1].isalnum()
+    if begins_with_a_word and open_source(given.path).form == "text":  # a table has rows
         raise BadFile(
             "lines of text, where paragraphs with an id and a language are expected",
             where=str(given.path),
