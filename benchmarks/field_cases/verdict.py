@@ -1,10 +1,11 @@
 """What is said of models in plain words: small study folders, judged by the command line."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict
 
@@ -45,13 +46,31 @@ class Wanted:
     settings: tuple[str, ...] = field(default=())
 
 
-def _case(form: str, model: Model, wanted: Wanted) -> Case:
+Lies = Literal["study", "folder", "each", "unranked"]
+"""How the artefacts lie: a study, a folder of them, each named, a folder without a frontier."""
+
+
+def _case(form: str, model: Model, wanted: Wanted, lies: Lies = "study") -> Case:
     def check(place: Place) -> str | None:
-        folder = _study(place.w / "runs", model)
-        made = place.seemant("frontier", folder, "--out", place.w / "frontier", "--resamples", "50")
-        if made.code != 0:
-            return f"frontier: exit {made.code}: {made.said[-300:]}"
-        asked = ["recommend", place.w / "frontier", "--device", "file-200mb", "--lang", *LANGUAGES]
+        store = place.w / "runs"
+        folder = _study(store, model)
+        if lies != "study":
+            shutil.rmtree(folder)
+        given = {
+            "study": [folder],
+            "folder": [store],
+            "each": [manifest.parent for manifest in sorted(store.glob("*/*/manifest.json"))],
+            "unranked": [store],
+        }[lies]
+        if lies != "unranked":
+            ranked = place.w / "frontier"
+            made = place.seemant("frontier", *given, "--out", ranked, "--resamples", "50")
+            if made.code != 0:
+                return f"frontier: exit {made.code}: {made.said[-300:]}"
+            if "m/q" not in made.out:
+                return f"frontier names no candidate: {made.out!r}"
+            given = [ranked]
+        asked = ["recommend", *given, "--device", "file-200mb", "--lang", *LANGUAGES]
         asked += ["--resamples", "50", *wanted.settings]
         spoken = place.seemant(*asked)
         answer = place.seemant(*asked, "--json")
@@ -163,4 +182,12 @@ CASES = (
           Wanted("unfit", "too big", ("max_file", "--budget 200MB"))),
     _case("too big and damaged", Model(_both(2), megabytes=201.0, kld=4.6),
           Wanted("unfit", "too big")),
+    _case("loose artefacts in a folder, 2 of 43", Model(_both(2)),
+          Wanted("unfit", "no better than guessing", (TWO,)), "folder"),
+    _case("loose artefacts, each named, all of 43", Model(_both(43)),
+          Wanted("fit", "good", ("43 of 43", "take     m/q")), "each"),
+    _case("loose artefacts, no frontier made, damaged", Model(_both(43), kld=4.6),
+          Wanted("unfit", "damaged by compression", ("undamaged",)), "unranked"),
+    _case("loose artefacts, no frontier made, too big", Model(_both(43), megabytes=4000.0),
+          Wanted("unfit", "too big", ("max_file",)), "unranked"),
 )  # fmt: skip

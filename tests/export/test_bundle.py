@@ -73,7 +73,7 @@ def test_the_card_says_what_was_done_and_warns(tmp_path: Path, variant: Path) ->
     assert "A modified version of `embedded:tiny`, fine-tuned" in card
     assert "rtn, 3 bits, group 32, symmetric" in card
     assert "3 bits have no layout of their own" in card
-    assert "destroys Indic scripts first" in card
+    assert "can hurt Indic scripts" in card
     assert "artefact of the base" not in card
     assert "ab" * 32 in card and "cd" * 32 in card
     assert "No measurements were given" in card

@@ -20,6 +20,7 @@ from seemant.report.sections.measurements import all_measurements
 from seemant.report.sections.recommendations import recommendations
 from seemant.report.sections.summary import summary
 from seemant.report.sections.take_away import take_away
+from seemant.report.sections.verdict import verdict
 from tests.frontier.artefacts import artefact
 
 CONFIG = ReportConfig(study="quick")
@@ -197,6 +198,22 @@ def test_the_frontier_says_what_counts_as_the_worst(study: dict[str, Input]) -> 
         "A language that compression damaged, or that was not measured, counts as the worst "
         "possible." in html
     )
+
+
+def test_nats_are_folded_away(study: dict[str, Input]) -> None:
+    nodes = read_nodes(study)
+    for part in (str(frontier(nodes)), str(recommendations(nodes)), str(verdict(nodes))):
+        open_text = re.sub(r"<details.*?</details>", "", part, flags=re.S)
+        assert "nats/byte" not in open_text and "PMI" not in open_text
+    shown = re.sub(r"<details.*?</details>", "", str(frontier(nodes)), flags=re.S)
+    assert re.search(r"\d+ of \d+ right", shown)
+    assert "nats/byte" in str(frontier(nodes))
+
+
+def test_the_frontiers_remarks_name_candidates_by_their_numbers(study: dict[str, Input]) -> None:
+    html = str(frontier(read_nodes(study)))
+    remarks = html.split('class="warnings"')[1].split("<li>")[1:]
+    assert remarks and all(re.match(r'<b class="no">\d+</b>', remark) for remark in remarks)
 
 
 def test_evidence_holds_the_choice_accuracy_and_intervals(study: dict[str, Input]) -> None:

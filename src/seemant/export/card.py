@@ -83,8 +83,8 @@ def _warnings(variant: Mapping[str, Any]) -> list[str]:
     if variant.get("embedding_bits", 8) < 8:
         said.append(
             f"The embedding has {variant['embedding_bits']} bits. In small multilingual models "
-            "that destroys Indic scripts first, while English looks well: see the measurements "
-            "of each language."
+            "that can hurt Indic scripts while English looks well: see the measurements of each "
+            "language."
         )
     return [f"> **Note.** {text}\n" for text in said]
 

@@ -45,14 +45,15 @@ def _frontier(
         [
             el("p", note, class_="note"),
             el("div", *plainly, class_="charts") if plainly else None,
+            _key(rows, languages),
             details(
                 "By how sure it is of the right answer, in nats",
                 el("div", *in_nats, class_="charts"),
+                _nats(rows, languages, unit),
                 open_=not plainly,
             )
             if in_nats
             else None,
-            _key(rows, languages),
             _places(rows),
             _warnings(rows),
         ]
@@ -94,8 +95,8 @@ _REFERENCES = {"fp": "model never rounded", "dithered": "dithered reference, to 
 def _places(rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Html | None:
     """Return the place of each method with its reason, a sentence each."""
     told = [
-        el("li", el("b", row["subject"]), f": {row['place']}")
-        for _, row in rows
+        el("li", numbered(row["subject"], {row["subject"]: key}), f": {row['place']}")
+        for key, row in rows
         if row.get("place") and row.get("variant")
     ]
     return (
@@ -118,7 +119,7 @@ def _axis(axis: str) -> str:
 def _key(rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str]) -> Html:
     head: Row = [
         "candidate",
-        *(Cell(f"quality, {language(lang)}", "num", lang=lang) for lang in languages),
+        *(Cell(language(lang), "num", lang=lang) for lang in languages),
         Cell("file", "num"),
         Cell("tokens/s", "num"),
         Cell("first token", "num"),
@@ -128,11 +129,9 @@ def _key(rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str]
     ]
     body = []
     for key, row in rows:
-        cells: list[Cell | str] = [Cell(numbered(row["subject"], {row["subject"]: key}))]
-        for lang in languages:
-            q = row["quality"].get(lang)
-            shown = join([number(q["value"], signed=True), _spread(q)]) if q else "–"
-            cells.append(Cell(shown, "num"))
+        cells: list[Cell | str] = [_name(key, row)]
+        found = tallies(row)
+        cells += [Cell(found[g].words if g in found else "–", "num") for g in languages]
         cells += [
             Cell(size(row.get("file_bytes")), "num"),
             Cell(number(row.get("decode_tokens_per_s"), 1), "num"),
@@ -143,6 +142,26 @@ def _key(rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str]
         ]
         body.append(cells)
     return table([head], body, caption="all candidates, measured on this machine", look="key")
+
+
+def _nats(
+    rows: Sequence[tuple[int, Mapping[str, Any]]], languages: Sequence[str], unit: str
+) -> Html:
+    """Return the table of the margins, for those who want them."""
+    head: Row = ["candidate", *(Cell(language(g), "num", lang=g) for g in languages)]
+    body: list[Row] = []
+    for key, row in rows:
+        cells: list[Cell | Html | str] = [_name(key, row)]
+        for lang in languages:
+            q = row["quality"].get(lang)
+            shown = join([number(q["value"], signed=True), _spread(q)]) if q else "–"
+            cells.append(Cell(shown, "num"))
+        body.append(cells)
+    return table([head], body, caption=f"quality, {unit}", look="key")
+
+
+def _name(key: int, row: Mapping[str, Any]) -> Cell:
+    return Cell(numbered(row["subject"], {row["subject"]: key}))
 
 
 def _spread(q: Mapping[str, Any]) -> Html | None:
@@ -172,8 +191,8 @@ def _place(row: Mapping[str, Any]) -> Cell:
 
 def _warnings(rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Html | None:
     told = [
-        el("li", el("b", row["subject"]), f": {'; '.join(row['warnings'])}")
-        for _, row in rows
+        el("li", numbered(row["subject"], {row["subject"]: key}), f": {'; '.join(row['warnings'])}")
+        for key, row in rows
         if row["warnings"]
     ]
     return el("ul", *told, class_="warnings") if told else None

@@ -83,11 +83,9 @@ def card(request: Mapping[str, Any], known: Mapping[str, int]) -> Html:
         else None,
         _answers(request),
         el("p", f"{sentence(request['why'])}."),
-        el("ul", *(el("li", miss["why"]) for miss in least["misses"]), class_="misses")
-        if least
-        else None,
+        _misses(request, in_nats=False),
         _next(request),
-        _evidence(request["evidence"]),
+        _evidence(request["evidence"], _misses(request, in_nats=True)),
         el(
             "p",
             "Runner-up: ",
@@ -124,6 +122,13 @@ def _answers(request: Mapping[str, Any]) -> Html | None:
     return join([el("p", badge(request["word"]), class_="in-a-word"), el("ul", *lines)])
 
 
+def _misses(request: Mapping[str, Any], *, in_nats: bool) -> Html | None:
+    """Return what the least bad misses; margins in nats belong in the fold."""
+    given = (request.get("least_bad") or {}).get("misses", [])
+    told = [el("li", m["why"]) for m in given if (m["floor"] == "min_quality") == in_nats]
+    return el("ul", *told, class_="misses") if told else None
+
+
 def _next(request: Mapping[str, Any]) -> Html | None:
     """Return what to do next, with commands to paste; the command that serves a pick is below."""
     steps = [] if request["verdict"] == "fit" else request.get("next", [])
@@ -154,9 +159,9 @@ def _floors(request: Mapping[str, Any]) -> Html | None:
     return el("p", "Floors: ", "; ".join(told), class_="floors") if told else None
 
 
-def _evidence(given: Sequence[Mapping[str, Any]]) -> Html | None:
+def _evidence(given: Sequence[Mapping[str, Any]], missed: Html | None) -> Html | None:
     if not given:
-        return None
+        return missed
     rows = []
     for m in given:
         name = _NAMES.get(m["metric"], m["metric"])
@@ -165,7 +170,7 @@ def _evidence(given: Sequence[Mapping[str, Any]]) -> Html | None:
         rows.append(el("dd", _value(m), " ", _spread(m), title=m["ci_method"]))
     origins = sorted({str(m.get("origin", "measured")) for m in given})
     origin = el("p", *(origin_badge(each) for each in origins), class_="origins")
-    return details("The figures behind it", origin, el("dl", *rows, class_="evidence"))
+    return details("The figures behind it", origin, el("dl", *rows, class_="evidence"), missed)
 
 
 def _spread(m: Mapping[str, Any]) -> Html | None:

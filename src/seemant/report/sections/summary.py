@@ -42,7 +42,7 @@ def summary(nodes: Sequence[Node], config: ReportConfig) -> Html:
             el("li", el("strong", f"{question}. "), _told(group))
             for question, group in groups.items()
         ]
-        told = [el("p", came_out, _work(nodes)), el("ul", *lines, class_="outcomes")]
+        told = _led(came_out, lines, nodes)
     else:
         none = "No recommendation was made: this study has no such node."
         outcomes = [
@@ -50,10 +50,15 @@ def summary(nodes: Sequence[Node], config: ReportConfig) -> Html:
         ]
         if len(outcomes) > 1:
             lines = [el("li", each) for each in outcomes]
-            told = [el("p", came_out, _work(nodes)), el("ul", *lines, class_="outcomes")]
+            told = _led(came_out, lines, nodes)
         else:
             told = [el("p", came_out, *outcomes, None if outcomes else none, " ", _work(nodes))]
     return el("div", asked, *told, class_="lead")
+
+
+def _led(came_out: Html, lines: Sequence[Html], nodes: Sequence[Node]) -> list[Html]:
+    """Return several outcomes, and behind them what they rest on."""
+    return [el("p", came_out), el("ul", *lines, class_="outcomes"), el("p", _work(nodes))]
 
 
 def by_languages(
