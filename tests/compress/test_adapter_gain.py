@@ -62,6 +62,13 @@ def test_on_a_nested_grid_an_adapter_is_applied_about_once(
     assert isinstance(gain, dict) and 0 < gain["all"] < 2.5
 
 
+def test_on_a_nested_grid_rounding_to_nearest_is_told_of_gptq() -> None:
+    nested = {"adapter_gain": {"all": 1.0}, "nested_in_reference_grid": True, "method": "rtn"}
+    assert "gptq" in (in_words(nested) or "")
+    for other in ({"method": "gptq"}, {"nested_in_reference_grid": False}):
+        assert "gptq" not in (in_words(nested | other) or "")
+
+
 def test_nothing_is_said_without_an_adapter(tiny_model: Make, compress: Run) -> None:
     done = compress(tiny_model(), bits=4)
     assert "adapter_gain" not in told(done)

@@ -63,4 +63,9 @@ def in_words(variant: Mapping[str, Any]) -> str | None:
         )
     if gain > MULTIPLIED:
         return f"{applied}: rounding multiplied it; use method gptq"
+    if variant.get("nested_in_reference_grid") and variant.get("method") == "rtn":
+        return (
+            f"{applied}; the base's own points lie half-way between the file's, so rounding to "
+            "nearest costs much: method gptq loses less of the model"
+        )
     return applied
