@@ -116,7 +116,7 @@ def test_the_reference_of_divergences_is_named(html: str) -> None:
 
 
 def test_simulated_and_artefact_rows_are_marked(html: str) -> None:
-    part = html.split('id="compression"')[1].split("</table>")[0]
+    part = html.split('id="compression"')[1].split('class="variants"')[1].split("</table>")[0]
     for mark in ("simulated", "torch only", "artefact"):
         assert f'class="mark">{mark}' in part
 

@@ -175,7 +175,13 @@ def test_what_stands_on_a_dithered_reference_is_marked_last_and_not_to_be_taken_
         files = {"variant.json": json.dumps(facts), "model.gguf": name * size}
         made[name] = artefact(tmp_path, "qat" if name == "q" else "compress", files)
     nodes = nodes_of(**made)
-    body = str(compression(nodes)).split("<tbody>")[1].split("</tbody>")[0].split("</tr>")
+    body = (
+        str(compression(nodes))
+        .split('class="variants"')[1]
+        .split("<tbody>")[1]
+        .split("</tbody>")[0]
+        .split("</tr>")
+    )
     assert ["dithered" in row for row in body if "<b>" in row] == [False, False, True]
     taken = str(take_away(nodes, ReportConfig()))
     assert "nodes/f/model.gguf" in taken and "nodes/q/model.gguf" in taken
@@ -202,12 +208,30 @@ def test_the_frontier_says_what_counts_as_the_worst(study: dict[str, Input]) -> 
 
 def test_nats_are_folded_away(study: dict[str, Input]) -> None:
     nodes = read_nodes(study)
-    for part in (str(frontier(nodes)), str(recommendations(nodes)), str(verdict(nodes))):
+    for part in (str(frontier(nodes)), str(recommendations(nodes)), str(verdict(nodes)),
+                 str(compression(nodes))):  # fmt: skip
         open_text = re.sub(r"<details.*?</details>", "", part, flags=re.S)
         assert "nats/byte" not in open_text and "PMI" not in open_text
     shown = re.sub(r"<details.*?</details>", "", str(frontier(nodes)), flags=re.S)
     assert re.search(r"\d+ of \d+ right", shown)
     assert "nats/byte" in str(frontier(nodes))
+
+
+def test_what_compression_changed_is_said_in_words(study: dict[str, Input]) -> None:
+    shown = str(compression(read_nodes(study))).split("<details")[0]
+    row = next(part for part in shown.split("<tr>") if "q4_1-g32" in part)
+    assert re.sub(r"<[^>]*>", " ", row).split()[-3:] == ["some", "much", "some"]  # hi kn en
+    row = next(part for part in shown.split("<tr>") if "/q8_0-g32" in part)
+    assert re.sub(r"<[^>]*>", " ", row).split()[-3:] == ["hardly"] * 3
+
+
+def test_the_damaged_are_grey_where_divergence_is_drawn(study: dict[str, Input]) -> None:
+    figures = str(compression(read_nodes(study))).split("<figure>")[1:]
+    grey = {
+        lang: len(re.findall(r'class="point \w+ damaged"', figure))
+        for lang, figure in zip(("hi", "kn", "en"), figures, strict=True)
+    }
+    assert grey == {"hi": 3, "kn": 4, "en": 1}
 
 
 def test_the_frontiers_remarks_name_candidates_by_their_numbers(study: dict[str, Input]) -> None:

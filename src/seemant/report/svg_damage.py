@@ -15,20 +15,24 @@ _LEAST = 1e-5  # nats a token: where the axis of logarithms ends
 
 
 class Damaged(NamedTuple):
-    """A point: the number in its bubble, its name, its bytes, and what it lost in the language."""
+    """A point: the number in its bubble, its name, its bytes, and what it lost in the language.
+
+    hurt: the frontier's guard calls it damaged in that language.
+    """
 
     key: int
     name: str
     n_bytes: float
     kld: Measurement
     simulated: bool
+    hurt: bool = False
 
 
 def damage_chart(points: Sequence[Damaged], lang: str) -> Html | None:
     """Return the chart, None of fewer than two points.
 
     Filled: no file as small loses less. Hollow: one does. Dashed: simulated, its bytes are not
-    those of its bits. The vertical axis is logarithmic.
+    those of its bits. Grey: damaged. The vertical axis is logarithmic.
     """
     if len(points) < 2:
         return None
@@ -61,6 +65,7 @@ def _point(
     x, y = frame.x(point.n_bytes / 1e6), frame.y(_log(point.kld.value))
     at, height = free_place(x, y, frame, placed)
     low, _, high = _ends(point)
+    state = "shown" if point.simulated else "beaten" if beaten else "best"
     told = f"{point.name}: {significant(point.kld.value)}"
     if point.kld.ci_low is not None:
         told += f", 95 % interval {significant(low)} to {significant(high)}"
@@ -73,7 +78,7 @@ def _point(
         else None,
         el("circle", cx=at, cy=height, r=BUBBLE),
         el("text", point.key, x=at, y=height + 3.5, class_="key middle"),
-        class_=f"point {'shown' if point.simulated else 'beaten' if beaten else 'best'}",
+        class_=f"point {state}{' damaged' if point.hurt else ''}",
         data_lang=lang,
     )
 

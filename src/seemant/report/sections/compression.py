@@ -20,9 +20,9 @@ from seemant.frontier.readings import (
 from seemant.report.figures import find, measurements, subject_of
 from seemant.report.html import Child, Html, el, join
 from seemant.report.nodes import Node, of_stage
-from seemant.report.numbering import numbered, numbers
+from seemant.report.numbering import candidates, numbered, numbers
 from seemant.report.sections.damage_charts import base_name, damage_charts, facts_of
-from seemant.report.tables import Cell, Row, figure_cell, table
+from seemant.report.tables import Cell, Row, details, figure_cell, table
 from seemant.report.words import languages_in, number, size, spoken
 
 _ROUTES = ((WEIGHTS, "weights"), (DEPLOYED, "deployed"), (RUNTIME, "runtime price"))
@@ -57,32 +57,64 @@ def compression(nodes: Sequence[Node]) -> Html | None:
         for node in ordered
     ]
     caption = f"variants{f' of {base}' if base else ''}, measured; bits a weight of the whole file"
-    rows += [_as_it_is(node, languages, routes, speeds) for node in _unchanged(nodes)]
+    rows += [_as_it_is(node, languages, routes, speeds, known) for node in _unchanged(nodes)]
+    hurt = {str(row["subject"]): row.get("damaged", ()) for row in candidates(nodes)}
+    figures = [
+        el("p", *_ABOUT, class_="note"),
+        damage_charts(ordered, about, languages, known, hurt),
+        table(_heads(languages, routes), rows, caption=caption, look="variants"),
+        _marks_legend(),
+    ]
+    plainly = _kept(ordered, about, languages, known)
     return join(
         [
             _reference(variants),
-            el(
-                "p",
-                "Divergence (KLD) is in nats a token on held-out text, with 95 % intervals over "
-                "paragraphs. ",
-                el("i", "Weights"),
-                ": the rounded weights alone. ",
-                el("i", "Deployed"),
-                ": the file through llama.cpp, which also rounds activations to 8 bits. ",
-                el("i", "Runtime price"),
-                ": what that rounding adds. Shaded from ",
-                el("span", f"{_NOTABLE:g}", class_="shade some"),
-                " and from ",
-                el("span", f"{_BAD:g}", class_="shade much"),
-                ". KLD compares a variant with the model it was made from, never two models.",
-                class_="note",
-            ),
-            damage_charts(ordered, about, languages, known),
-            table(_heads(languages, routes), rows, caption=caption, look="variants"),
+            plainly,
             adapters_kept(ordered, known),
-            _marks_legend(),
+            details("The figures, in nats a token", *figures, open_=plainly is None),
         ]
     )
+
+
+_ABOUT = (
+    "Divergence (KLD) is in nats a token on held-out text, with 95 % intervals over paragraphs. ",
+    el("i", "Weights"),
+    ": the rounded weights alone. ",
+    el("i", "Deployed"),
+    ": the file through llama.cpp, which also rounds activations to 8 bits. ",
+    el("i", "Runtime price"),
+    ": what that rounding adds. Shaded from ",
+    el("span", f"{_NOTABLE:g}", class_="shade some"),
+    " and from ",
+    el("span", f"{_BAD:g}", class_="shade much"),
+    ". KLD compares a variant with the model it was made from, never two models.",
+)
+
+
+def _kept(
+    ordered: Sequence[Node],
+    about: Mapping[str, Sequence[Measurement]],
+    languages: Sequence[str],
+    known: Mapping[str, int],
+) -> Html | None:
+    """Return in words what compression changed, a row a variant; None where nothing was measured.
+
+    As deployed, and of the weights alone where only they were measured.
+    """
+    if not languages:
+        return None
+    body: list[Row] = []
+    for node in ordered:
+        cells: list[Cell | Child] = [numbered(subject_of(node), known)]
+        for lang in languages:
+            given = about[node.name]
+            m = find(given, KLD, lang, route=DEPLOYED) or find(given, KLD, lang, route=WEIGHTS)
+            told = {"": "hardly", "some": "some", "much": "much"}[_shade(m)]
+            cells.append(Cell(told if m else "–", _shade(m), lang=lang))
+        body.append(cells)
+    head: Row = ["variant", *(Cell(language(lang), lang=lang) for lang in languages)]
+    caption = "how much compression changed what the model says, measured"
+    return table([head], body, caption=caption, look="key")
 
 
 def adapters_kept(variants: Sequence[Node], known: Mapping[str, int]) -> Html | None:
@@ -192,12 +224,18 @@ def _as_it_is(
     languages: Sequence[str],
     routes: Sequence[tuple[str, str]],
     speeds: Sequence[Measurement],
+    known: Mapping[str, int],
 ) -> list[Cell | Child]:
     subject, given = subject_of(node), node.manifest.measurements
     own = [m for m in speeds if m.subject == subject and m.origin == "measured"]
     weight = find(own, FILE_BYTES)
     return [
-        join([el("b", subject), el("span", "the file as it is, not compressed", class_="how")]),
+        join(
+            [
+                numbered(subject, known),
+                el("span", "the file as it is, not compressed", class_="how"),
+            ]
+        ),
         Cell(size(weight.value if weight else None), "num"),
         Cell("–", "num none"),
         *_divergence_cells(given, languages, routes),

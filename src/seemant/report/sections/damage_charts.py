@@ -17,10 +17,12 @@ def damage_charts(
     about: Mapping[str, Sequence[Measurement]],
     languages: Sequence[str],
     known: Mapping[str, int],
+    hurt: Mapping[str, Sequence[str]],
 ) -> Html | None:
     """Return the charts; None where nothing was measured.
 
-    ordered: the variants; known: their numbers, by subject; about: their divergences.
+    ordered: the variants; known: their numbers, by subject; about: their divergences; hurt: the
+    languages in which the frontier calls them damaged, by subject.
     """
     bases = dict.fromkeys(base_name(facts_of(node)) for node in ordered)
     drawn = []
@@ -33,6 +35,7 @@ def damage_charts(
                     float(facts["file_bytes"]),
                     kld,
                     _no_file(facts),
+                    lang in hurt.get(subject_of(node), ()),
                 )
                 for node in ordered
                 for facts in [facts_of(node)]
@@ -46,7 +49,8 @@ def damage_charts(
         return None
     note = (
         "Down is better, left is smaller; numbers are those of the table. Of the weights alone. "
-        "Filled: no file as small loses less. Hollow: one does. Dashed: simulated."
+        "Filled: no file as small loses less. Hollow: one does. Dashed: simulated. "
+        "Grey: damaged by compression."
     )
     return join([el("p", note, class_="note"), el("div", *drawn, class_="charts")])
 
