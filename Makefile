@@ -48,7 +48,7 @@ check: lint types test avx2
 bench: setup
 	for name in load_model sampling kill_resume loss_stage memory_plan loss_parity train_speed \
 		edge_memory adapters pretrain_speed behaviour_alarm gguf_lossless gptq_agrees quantise_speed \
-		kld_vs_kquants kld_vs_quantisers smallest_file qat_recovery calibration_language; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+		kld_vs_kquants kld_vs_quantisers smallest_file qat_recovery calibration_language tuned_at_four_bits; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 docs: setup
 	$(BIN)/mkdocs build --strict
