@@ -321,3 +321,24 @@ def test_tensors_without_values_are_one_sentence(
     save_file(tensors, path)
     with pytest.raises(BadFile, match=said):
         read_adapter(tmp_path)
+
+
+@pytest.mark.parametrize("inside", ["model.language_model.", "language_model.model."])
+def test_an_adapter_trained_inside_a_multimodal_model_changes_the_text_model(
+    inside: str, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    _tuned(tiny_model("gemma3"), tmp_path / "adapter")
+    plain = read_adapter(tmp_path)
+    path = tmp_path / "adapter" / "adapter_model.safetensors"
+    state = {
+        name.replace(".model.model.", f".model.{inside}"): each
+        for name, each in load_file(path).items()
+    }
+    assert all(inside in name for name in state)
+    save_file(state, path)
+    found = read_adapter(tmp_path)
+    assert found.keys() == plain.keys()
+    for name, pair in plain.items():
+        np.testing.assert_array_equal(found[name].delta(), pair.delta())

@@ -18,6 +18,7 @@ from seemant.formats.gguf_read import GgufFile
 from seemant.formats.gguf_write import TensorData, write_gguf
 from seemant.models.adapter_settings import CONFIG_NAME, read_settings, scale_of
 from seemant.models.hf_config import family_of_metadata
+from seemant.models.hf_folder import in_text_model
 from seemant.models.names import Array, permuted_heads, to_gguf, to_neighbours, values_to_gguf
 from seemant.models.weights_identity import weights_sha256
 
@@ -57,6 +58,7 @@ def read_adapter(path: Path, *, tied: bool = False) -> dict[str, LowRank]:
     config = read_settings(folder)
     tensors = _tensors(folder)
     found: dict[str, LowRank] = {}
+    pairs: set[str] = set()
     for key, a in tensors.items():
         if not (match := re.fullmatch(r"base_model\.model\.(.+)\.lora_A\.weight", key)):
             continue
@@ -64,8 +66,9 @@ def read_adapter(path: Path, *, tied: bool = False) -> dict[str, LowRank]:
         b = tensors.get(f"base_model.model.{module}.lora_B.weight")
         if b is None or a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
             raise BadFile(f"{module} has no matching lora_B", where=str(folder), fix="train again")
-        found[f"{module}.weight"] = LowRank(a, b, scale_of(config, module, a.shape[0]))
-    pairs = {f"base_model.model.{n[:-7]}.lora_{e}.weight" for n in found for e in "AB"}
+        pairs |= {f"base_model.model.{module}.lora_{end}.weight" for end in "AB"}
+        weight = f"{in_text_model(module)}.weight"  # trained inside a multimodal model, or not
+        found[weight] = LowRank(a, b, scale_of(config, module, a.shape[0]))
     if not found or (others := sorted(set(tensors) - pairs)):
         held = f", for example {others[0]}" if found else ""
         raise BadFile(

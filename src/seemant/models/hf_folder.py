@@ -207,14 +207,21 @@ def read_state(folder: Path) -> dict[str, "torch.Tensor"]:
     return state
 
 
+def in_text_model(name: str) -> str:
+    """Return the name that a multimodal model's tensor or module has in its text model."""
+    for before, instead in _TEXT.items():
+        if name.startswith(before):
+            return instead + name.removeprefix(before)
+    return name
+
+
 def _place(name: str, nested: bool) -> str | None:
     """Return a tensor's name in the text model; None: it has no part in it."""
-    if name.endswith("rotary_emb.inv_freq"):
-        return None  # of old exports: computed
+    if name.rpartition(".")[0].endswith("rotary_emb"):
+        return None  # tables of old exports (inv_freq, cos_cached): computed
     if nested:
-        for before, instead in _TEXT.items():
-            if name.startswith(before):
-                return instead + name.removeprefix(before)
+        if (inside := in_text_model(name)) != name:
+            return inside
         if name.removeprefix("model.").startswith(_NOT_TEXT):
             return None
     return f"model.{name}" if name.startswith(_BARE) else name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seemant.core.errors import BadFile
 from seemant.models.cuts import CUTS
+from seemant.models.folder_tokens import add_folder_tokens
 from seemant.models.special_tokens import mark_special, token_types
 from seemant.models.tokenizer_kinds import tokenizer_of_kind
 
@@ -116,6 +117,7 @@ def tokenizer_of_folder(folder: Path) -> Tokenizer:
         config_path = folder / "tokenizer_config.json"
         config = json.loads(config_path.read_bytes()) if config_path.is_file() else {}
         _without_state(inner)
+        add_folder_tokens(inner, folder, config)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # tokenizers raises bare Exception, or panics

@@ -39,7 +39,7 @@ def metadata_of_tokenizer(folder: Path, n_vocab: int, *, name: str = "") -> dict
     """
     where = folder / "tokenizer.json"
     tokenizer = tokenizer_of_folder(folder)
-    said = _without_rows(json.loads(where.read_bytes()), n_vocab)
+    said = json.loads(where.read_bytes()) | {"added_tokens": _added(tokenizer, n_vocab)}
     model = said["model"]
     if model.get("type") != "BPE":
         raise BadFile(f"the tokenizer is {model.get('type')}, not BPE", where=str(where), fix=_FIX)
@@ -65,9 +65,13 @@ def metadata_of_tokenizer(folder: Path, n_vocab: int, *, name: str = "") -> dict
     return own
 
 
-def _without_rows(said: dict[str, Any], n_vocab: int) -> dict[str, Any]:
-    added = [each for each in said.get("added_tokens") or () if int(each["id"]) < n_vocab]
-    return said | {"added_tokens": added}
+def _added(tokenizer: Tokenizer, n_vocab: int) -> list[dict[str, Any]]:
+    """Added tokens that have a row, also those of the folder's other files."""
+    return [
+        {"id": i, "content": each.content, "special": each.special, "rstrip": each.rstrip}
+        for i, each in sorted(tokenizer.inner.get_added_tokens_decoder().items())
+        if i < n_vocab
+    ]
 
 
 def _types(said: Mapping[str, Any], pieces: Mapping[int, str], n_vocab: int) -> list[int]:
