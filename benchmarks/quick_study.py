@@ -41,11 +41,14 @@ def main() -> None:
     """Run the study and print a row a node, then the claim."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models-from", type=Path, help="a cache whose models are copied")
+    parser.add_argument("--report", type=Path, help="where to keep the study's page")
     parser.add_argument("--set", action="append", default=[], help="as of `study run`; for trials")
     asked = parser.parse_args()
     print(machine())
     with TemporaryDirectory(prefix="seemant-quick-") as scratch:
         rows, facts = measured(Path(scratch), asked.models_from, asked.set)
+        if asked.report is not None:
+            shutil.copy(Path(scratch) / "clone" / "runs" / "quick" / "report.html", asked.report)
     print(f"{'node':24} {'planned s':>9} {'s':>7} {'cpu s':>7}")
     for row in rows:
         print("{node:24} {planned:9.1f} {seconds:7.1f} {cpu:7.1f}".format(**row))
