@@ -12,7 +12,7 @@ import torch
 from seemant.core.errors import InputError
 from seemant.formats.gguf_read import open_gguf
 from seemant.models.load import load_torch
-from seemant.models.prompts import make_template
+from seemant.models.prompts import make_template, template_of
 from seemant.train.adapt import LoraLinear, adapt, trainable
 from seemant.train.opened import hf_config_of
 from seemant.train.save import How, save_adapter, save_gguf, save_model, save_peft, save_student
@@ -196,7 +196,7 @@ def test_a_whole_model_of_a_gguf_base_is_a_gguf_file_again(gguf: Path, tmp_path:
     decoder = trainable_decoder(shape, seed=0, state=state)
     weights = shaken(dict(decoder.named_parameters()))
     base = open_gguf(gguf)
-    save_gguf(tmp_path / "model.gguf", weights, base)
+    save_gguf(tmp_path / "model.gguf", weights, base, template_of(gguf))
     again = open_gguf(tmp_path / "model.gguf")
     assert {t.type_name for t in again.tensors.values()} == {"F32"}
     skipped = {"general.file_type"}

@@ -35,6 +35,7 @@ from seemant.export.packed_schemes import (
 from seemant.export.tensor_stream import StreamedTensor, write_stream
 from seemant.formats.gguf_read import GgufFile, open_gguf
 from seemant.formats.packing import BLOCK, unpack
+from seemant.models.chat_words import words_of_metadata
 from seemant.models.hf_config import config_of_file, family_of_metadata
 from seemant.models.names import ROPE_FACTORS, Family, to_hf, values_to_hf
 
@@ -67,7 +68,8 @@ def write_compressed_tensors(model: Path, out: Path, *, dense: Dense = "F32") ->
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
-        tokenizer_of_metadata(file.metadata, str(model)).save(unfinished)
+        specials = words_of_metadata(file.metadata).specials
+        tokenizer_of_metadata(file.metadata, str(model)).save(unfinished, specials)
         if source := template_of_metadata(file.metadata).source:
             write_atomic(unfinished / "chat_template.jinja", source)
         write_stream(unfinished / WEIGHTS_NAME, _tensors(file, family, schemes, dense))

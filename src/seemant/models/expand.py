@@ -15,6 +15,7 @@ from seemant.core.atomic import atomic_path, write_atomic
 from seemant.core.errors import from_os_error
 from seemant.core.hashing import file_sha256
 from seemant.formats.gguf_read import GgufFile, open_gguf
+from seemant.models.chat_words import words_of_metadata
 from seemant.models.expansions import alone_in, expansion_of, make_room, mark_used
 from seemant.models.hf_config import config_of_file, family_of_metadata, rope_factors_of
 from seemant.models.names import (
@@ -84,7 +85,8 @@ def _fill(source: GgufFile, folder: Path) -> None:
     metadata, family = source.metadata, family_of_metadata(source.metadata)
     names = [name for name in source.tensors if name not in ROPE_TENSORS]
     config = config_of_file(source)
-    tokenizer_of_metadata(metadata, str(source.path)).save(folder)
+    specials = words_of_metadata(metadata).specials
+    tokenizer_of_metadata(metadata, str(source.path)).save(folder, specials)
     template = template_of_metadata(metadata)
     if template.source:
         write_atomic(folder / "chat_template.jinja", template.source)

@@ -18,7 +18,7 @@ from seemant.core.hashing import json_sha256, sampled_sha256
 from seemant.core.lock import folder_lock
 from seemant.core.paths import cache_dir
 
-LAYOUT_VERSION = 1  # raise it when the folder's content can change
+LAYOUT_VERSION = 2  # raise it when the folder's content can change
 KEEP_BYTES = 6_000_000_000  # of all expansions together; a study of variants makes a GB each
 _WAIT_S = 600.0  # for another process that is filling a place
 KEEP_SECONDS = 300.0  # another process may be about to map what was used more recently

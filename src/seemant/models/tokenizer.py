@@ -61,8 +61,11 @@ class Tokenizer:
         found: int | None = self.inner.token_to_id(piece)
         return found
 
-    def save(self, folder: Path) -> None:
-        """Write `tokenizer.json` and `tokenizer_config.json`, as transformers reads them."""
+    def save(self, folder: Path, specials: Mapping[str, str] | None = None) -> None:
+        """Write `tokenizer.json` and `tokenizer_config.json`, as transformers reads them.
+
+        specials: the model's other special pieces by transformers' name (`pad_token`, ...).
+        """
         self.inner.save(str(folder / "tokenizer.json"), pretty=False)
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -70,6 +73,7 @@ class Tokenizer:
             "bos_token": self._piece(self.bos_id),
             "eos_token": self._piece(self.eos_id),
         }
+        config |= {name: piece for name, piece in (specials or {}).items() if name not in config}
         text = json.dumps(config, ensure_ascii=False, indent=2) + "\n"
         (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
 

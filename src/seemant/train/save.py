@@ -119,7 +119,7 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / "model.safetensors") as path:
         write_tensors(path, weights)
-    tokenizer.save(folder)
+    tokenizer.save(folder, template.specials)
     if template.source:
         (folder / "chat_template.jinja").write_text(template.source, encoding="utf-8")
     plain = {key: value for key, value in config.items() if key != "quantization_config"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerFast
 
 from seemant.core.errors import BadConfig, BadFile
 from seemant.models.decoder import weights as weights_module
@@ -59,7 +60,9 @@ def test_a_folder_of_its_own_config_style_and_tokenizer_loads_whole(tmp_path: Pa
     (tmp_path / "hf" / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
     loaded = load_decoder(tmp_path / "hf")
     assert loaded.tokenizer is not None and loaded.template is not None
-    assert loaded.tokenizer.encode("the") == [loaded.tokenizer.id_of("the")]
+    theirs = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "hf" / "tokenizer.json"))
+    assert loaded.tokenizer.encode("the") == theirs("the")["input_ids"]
+    assert loaded.tokenizer.encode("the", add_bos=False)[-1] == loaded.tokenizer.id_of("the")
 
 
 def test_rotation_factors_of_a_gguf_file_slow_the_rotation(tmp_path: Path) -> None:
