@@ -192,6 +192,21 @@ def test_a_fault_comes_in_openai_s_form(more: dict[str, Any], param: str, addres
     assert caught.value.param == param and caught.value.type == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"functions": [{}]}, "functions: not done here"),
+        ({"tools": [{"type": "function"}]}, "tools: not done here"),
+        ({"n": 3}, "n: not done here"),
+        ({"chat_template_kwargs": {"enable_thinking": False}}, "chat_template_kwargs: not done"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "only text parts"),
+    ],
+)
+def test_what_is_not_done_here_is_said_so(more: dict[str, Any], said: str, address: str) -> None:
+    status, _, answer = asked(address, "POST", CHAT, ASKED | more)
+    assert status == 400 and said in answer["error"]["message"]
+
+
 def test_methods_are_told_apart(address: str) -> None:
     status, headers, content = asked(address, "HEAD", "/v1/models")
     assert (status, content) == (200, None) and int(headers["Content-Length"]) > 50

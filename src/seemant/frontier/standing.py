@@ -94,7 +94,7 @@ def obstacles(c: Candidate, *, timed: bool) -> list[str]:
     if c.simulated:
         reasons.append("simulated: no file of this size exists that a runtime loads")
     if c.file_bytes is None:
-        reasons.append("no file of its own was made")
+        reasons.append("neither compressed nor benched, so no file of it is known")
     if timed and (c.latency_ms is None or c.peak_rss_bytes is None):
         reasons.append("latency and memory were not measured")
     if not c.margins:

@@ -136,6 +136,7 @@ class ChatRequest(_Request):
     tools: Nothing = None
     functions: Nothing = None
     response_format: dict[Literal["type"], Literal["text"]] | None = None
+    chat_template_kwargs: Annotated[dict[str, Any], Field(max_length=0)] | None = None
 
     @property
     def wanted_tokens(self) -> int:
@@ -182,8 +183,22 @@ def read_request(kind: type[ChatRequest] | type[CompletionRequest], body: bytes)
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors()[0]
+        faults = error.errors()
+        # a content is a text or parts: of parts, the part's own fault says more than "not a text"
+        first = next((each for each in faults if each["loc"][-1:] == ("type",)), faults[0])
         where = [str(part) for part in first["loc"]]
         field = ".".join(where) or "the body"
         param = where[0] if where else None
-        raise Refusal(400, f"{field}: {first['msg']}", param=param) from error
+        raise Refusal(
+            400, f"{field}: {_why(first['type'], where, first['msg'])}", param=param
+        ) from (error)
+
+
+def _why(kind: str, where: list[str], said: str) -> str:
+    """Return what is wrong with a field: that it is not done here, or the validator's words."""
+    if where[-1:] == ["type"] and "content" in where:
+        return "only text parts are read here"
+    not_done = kind in ("too_long", "none_required", "literal_error")
+    if (not_done and where and where[0] not in ("stop", "messages")) or "tool_calls" in where:
+        return "not done here; leave it out"
+    return said
