@@ -1,5 +1,6 @@
 """What divergence says of a compressed model."""
 
+from seemant.frontier.candidates import Candidate
 from seemant.frontier.guard import judge
 
 
@@ -26,3 +27,10 @@ def test_exactly_at_the_limits_is_not_over_them() -> None:
 def test_nothing_measured_says_nothing() -> None:
     assert judge({}, limit=0.5, ratio=3).warnings == ()
     assert judge({"hi": 0.1}, limit=0.5, ratio=3).warnings == ()
+
+
+def test_a_file_that_was_compared_in_its_weights_alone_is_judged_by_them() -> None:
+    alone = Candidate("m/q8-e4", kld_weights={"hi": {"value": 4.4}, "en": {"value": 0.09}})
+    assert judge(alone.klds, limit=0.5, ratio=3).damaged == ("hi",)
+    both = Candidate("m/q4", kld={"hi": {"value": 0.1}}, kld_weights={"hi": {"value": 0.09}})
+    assert both.klds == {"hi": 0.1}

@@ -110,8 +110,13 @@ class Candidate:
 
     @property
     def klds(self) -> dict[str, float]:
-        """Divergence in each language, nats a token, as deployed."""
-        return {lang: float(reading["value"]) for lang, reading in self.kld.items()}
+        """Divergence in each language, nats a token, as deployed.
+
+        Of the weights alone where that is all that was measured; the runtime's own rounding comes
+        on top of it.
+        """
+        known = self.kld or self.kld_weights
+        return {lang: float(reading["value"]) for lang, reading in known.items()}
 
     def _figure(self, metric: str) -> float | None:
         reading = self.figures.get(metric)
