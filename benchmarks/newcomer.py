@@ -28,7 +28,7 @@ from seemant.core.paths import data_dir
 from seemant.corpus.shipped import shipped
 
 ROOT = Path(__file__).parents[1]
-SMALL = ["paragraphs=4", "steps=2", "families=8", "tokens=60", "repeats=1", "new_tokens=8"]
+SMALL = ["paragraphs=12", "steps=2", "families=8", "tokens=60", "repeats=1", "new_tokens=8"]
 SILENT_S = 30.0
 _ENDLESS = ("serve",)  # ends when it is told to: started, asked to stop after it said its address
 

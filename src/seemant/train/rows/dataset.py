@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seemant.core.errors import InputError
+from seemant.core.errors import BadRecord, InputError
 from seemant.core.jsonl import write_records
 from seemant.core.records import LANGUAGES, Lang
 from seemant.core.runlog import log_event
@@ -20,6 +20,7 @@ from seemant.train.rows.spelling import Spelling, notes, spelling
 from seemant.train.rows.split import hold_out
 
 PAIRS_NAME = "pairs.jsonl"
+DROPPED_NAME = "dropped.jsonl"  # of a distill artefact: what failed the checks, with why
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,22 @@ def read_data(config: TrainConfig, inputs: Inputs, form: Form, out: Path, *, wri
 
 
 def pairs_file(path: Path) -> Path:
-    """Return the file of pairs that a path means: a distill artefact's, or itself."""
-    return path / PAIRS_NAME if path.is_dir() else path
+    """Return the file of pairs that a path means: a distill artefact's, or itself.
+
+    Raises:
+        BadRecord: an artefact without a pair: the teacher wrote none that passed the checks.
+    """
+    if not path.is_dir():
+        return path
+    pairs = path / PAIRS_NAME
+    if pairs.is_file() and not pairs.stat().st_size:
+        raise BadRecord(
+            "the teacher wrote no pair that passed the checks, so there is nothing to learn",
+            where=str(pairs),
+            fix="give it more paragraphs (a study: --set paragraphs=60) or name a larger teacher; "
+            f"{path / DROPPED_NAME} says what was wrong with each",
+        )
+    return pairs
 
 
 def _apart(rows: Sequence[Row], heldout: Sequence[Row]) -> list[Row]:
