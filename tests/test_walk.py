@@ -88,7 +88,7 @@ def test_a_study_of_one_language_runs_to_its_report(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_text(tmp_path / "my.txt", lang)
-    sizes = ["paragraphs=4", "steps=2", "families=8", "tokens=60", "repeats=1", "new_tokens=8"]
+    sizes = ["paragraphs=12", "steps=2", "families=8", "tokens=60", "repeats=1", "new_tokens=8"]
     sets = ["corpus=my.txt", f"languages={lang}", *sizes]
     flags = [word for each in sets for word in ("--set", each)]
     assert run(["study", "run", "quick", *flags]) == 0, capsys.readouterr().err

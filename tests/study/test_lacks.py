@@ -2,11 +2,14 @@
 
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from seemant.core.errors import InputError
 from seemant.corpus.shipped import shipped
+from seemant.study.calibration_text import calibration_lacks
 from seemant.study.lacks import lacks, refuse
 from seemant.study.run import run_study
 from seemant.study.spec import Study, load_study
@@ -130,3 +133,12 @@ def test_a_calibration_text_in_one_language_is_told_before_work(tmp_path: Path, 
     assert "the calibration text has no" in found.what
     assert shlex.split(str(found.fix))[-1] == f"languages={lang}"
     assert lacks(load_study("compression", [*sets, f"languages={lang}"]), pending=pending) == []
+
+
+def test_a_model_file_that_cannot_be_read_is_told_with_its_own_fault(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(b"GGUF" + b"\xff" * 60)
+    study = load_study("quick", [f"model=path:{bad}"])
+    no_text: Any = SimpleNamespace(paragraphs=[])
+    [found] = calibration_lacks(study, "paragraphs", no_text, "my.txt")
+    assert str(bad) in str(found)

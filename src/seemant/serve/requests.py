@@ -189,9 +189,8 @@ def read_request(kind: type[ChatRequest] | type[CompletionRequest], body: bytes)
         where = [str(part) for part in first["loc"]]
         field = ".".join(where) or "the body"
         param = where[0] if where else None
-        raise Refusal(
-            400, f"{field}: {_why(first['type'], where, first['msg'])}", param=param
-        ) from (error)
+        why = _why(first["type"], where, first["msg"])
+        raise Refusal(400, f"{field}: {why}", param=param) from error
 
 
 def _why(kind: str, where: list[str], said: str) -> str:

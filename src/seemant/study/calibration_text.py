@@ -32,13 +32,19 @@ def calibration_lacks(
     for node in study.nodes.values():
         if node.stage != "compress" or node.inputs.get(ROLE) != corpus:
             continue
-        if node.inputs["model"] in study.nodes:
-            continue  # its tokenizer is not made yet
         model = node.inputs["model"]
+        if model in study.nodes:
+            continue  # its tokenizer is not made yet
         try:
             if model not in tokenizers:
                 tokenizers[model] = _tokenizer(model)
-            tokenizer = tokenizers[model]
+        except BadFile as error:
+            yield error
+            return
+        except SeemantError:
+            continue  # a model that is not fetched yet
+        tokenizer = tokenizers[model]
+        try:
             _calibrate(node, paragraphs, tokenizer)
         except BadFile as error:
             fix = f"{error.fix} (this part is two in ten of the paragraphs)"
@@ -48,7 +54,7 @@ def calibration_lacks(
             yield BadRecord(f"{error.what}, for node {node.name!r}", where=where, fix=fix)
             return
         except SeemantError:
-            continue  # a model that is not fetched yet
+            continue  # settings: told where they are read
 
 
 def own_calibration_lacks(study: Study) -> Iterator[SeemantError]:
