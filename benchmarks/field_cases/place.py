@@ -1,5 +1,6 @@
 """What a case stands on: a scratch folder, the shared inputs, the command line, a teacher."""
 
+import json
 import os
 import socket
 import subprocess
@@ -105,3 +106,29 @@ def refused(done: Done, *words: str) -> str | None:
 def went_well(done: Done) -> str | None:
     """Say what is wrong when a command did not end with 0."""
     return None if done.code == 0 else f"exit {done.code}: {done.said[-300:]!r}"
+
+
+@contextmanager
+def serving(place: Place, model: str, *flags: str) -> Iterator[str]:
+    """Serve a model on a free port; give the address, which ends in /v1.
+
+    Raises:
+        RuntimeError: no server; with the end of what it said.
+    """
+    words = ["serve", model, "--port", "0", "--json", *flags]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seemant", *words],
+        cwd=place.inputs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"no server: {process.communicate()[1][-200:]}")
+        yield json.loads(line)["address"]
+    finally:
+        process.kill()
+        process.wait()

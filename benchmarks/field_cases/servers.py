@@ -1,15 +1,13 @@
 """Teachers as servers behave, and our own server as clients ask."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from typing import Any
 
-from field_cases.place import Case, Done, Place, refused, went_well
+from field_cases.place import Case, Done, Place, refused, serving, went_well
 from field_cases.teachers import MISBEHAVIOUR, Behaviour, teaching
 
 Check = Callable[[Place], str | None]
@@ -137,24 +135,9 @@ def _address(address: str, *words: str) -> Check:
 @contextmanager
 def _serving(place: Place, name: str) -> Iterator[str]:
     """Serve the tiny model of the shared script; give the address."""
-    went = place.python("gguf_kinds.py", "w/g")
-    words = ["serve", "w/g/tiny.gguf", "--name", name, "--port", "0", "--json", "--context", "256"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seemant", *words],
-        cwd=place.inputs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"no server: {went.said[-200:]} {process.communicate()[1][-200:]}")
-        yield json.loads(line)["address"].removesuffix("/v1")
-    finally:
-        process.kill()
-        process.wait()
+    place.python("gguf_kinds.py", "w/g")
+    with serving(place, "w/g/tiny.gguf", "--name", name, "--context", "256") as address:
+        yield address.removesuffix("/v1")
 
 
 def _retrieved(name: str) -> Check:

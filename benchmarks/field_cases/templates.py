@@ -1,13 +1,11 @@
 """Chat templates as models bring them: what a model is told is transformers' own rendering."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from field_cases.place import Case, Place, refused, went_well
+from field_cases.place import Case, Place, refused, serving, went_well
 from field_cases.template_sources import (
     BEGINNINGS,
     DATED,
@@ -85,17 +83,7 @@ def talked(source: str, *, parts: bool = False) -> Check:
 def _served(place: Place, file: Path, talk: list[dict[str, str]]) -> str:
     from openai import OpenAI
 
-    words = ["serve", str(file), "--port", "0", "--json", "--context", "512"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seemant", *words],
-        cwd=place.inputs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        address = json.loads(process.stdout.readline())["address"]
+    with serving(place, str(file), "--context", "512") as address:
         client = OpenAI(base_url=address, api_key="none", max_retries=0, timeout=60)
         answer = client.chat.completions.create(
             model=client.models.list().data[0].id,
@@ -104,9 +92,6 @@ def _served(place: Place, file: Path, talk: list[dict[str, str]]) -> str:
             temperature=0,
         )
         return (answer.choices[0].message.content or "").strip()
-    finally:
-        process.kill()
-        process.wait()
 
 
 def shared(name: str) -> Check:
