@@ -120,7 +120,9 @@ def row(
 ) -> dict[str, Any]:
     """Return what is known of one file in one language."""
     kld, top1 = found[cure].kld(lang), found[cure].top1(lang)
-    left = kld_ratio(found[cure], found["nearest"], lang) if cure != "nearest" else None
+    nearest = found["nearest"]  # without damage where the base's own grid is this one
+    compared = cure != "nearest" and nearest.tokens(lang).kld.any()
+    left = kld_ratio(found[cure], nearest, lang) if compared else None
     judged = (state.model.name, state.name, grid, cure) == (GEMMA, TUNED, "q4_0", "ties")
     return {
         "model": state.model.name,

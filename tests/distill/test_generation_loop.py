@@ -4,7 +4,7 @@ import errno
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ PARAGRAPHS = [
 class Place:
     """An asker that does nothing by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
         self.closed = False
 
-    def ask(self, task: Task) -> Reply:
+    def ask(self, tasks: Sequence[Task]) -> list[Reply]:
         raise AssertionError("the loop asks through its function")
 
     def close(self) -> None:
@@ -63,17 +64,18 @@ def go(
     ask: Callable[[Any, Slot, int], dict[str, Any]],
     *,
     askers: int = 2,
+    at_once: int = 1,
     give_up_after: int | None = None,
     config: DistillConfig | None = None,
 ) -> tuple[list[dict[str, Any]], list[Place]]:
     config = config or DistillConfig()
     slots = slots_of(PARAGRAPHS, config)
-    places = [Place() for _ in range(askers)]
+    places = [Place(at_once) for _ in range(askers)]
     with Journal(path) as journal:
         generate(
             first_attempts(slots, journal.entries, config),
             places,
-            ask,
+            lambda place, items: [ask(place, slot, attempt) for slot, attempt in items],
             journal,
             attempts=config.attempts,
             give_up_after=give_up_after,
@@ -87,11 +89,14 @@ def journalled(path: Path) -> list[dict[str, Any]]:
         return list(journal.entries)
 
 
-def test_every_slot_is_asked_until_it_is_kept_or_its_attempts_are_spent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 5, 100])
+def test_every_slot_is_asked_until_it_is_kept_or_its_attempts_are_spent(
+    tmp_path: Path, at_once: int
+) -> None:
     def ask(_: Any, slot: Slot, attempt: int) -> dict[str, Any]:
         return entry(slot, attempt, kept=attempt >= int(slot.paragraph.id[1:]) % 5)
 
-    entries, places = go(tmp_path / "j", ask, askers=3)
+    entries, places = go(tmp_path / "j", ask, askers=3, at_once=at_once)
     asked = Counter(e["paragraph_id"] for e in entries)
     assert asked == {f"p{at}": min(3, at % 5 + 1) for at in range(12)}
     assert all(place.closed for place in places)

@@ -2,8 +2,9 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from seemant.distill.prompts import completion_prompt, few_shot, open_cues, requ
 from seemant.distill.tasks import Reply, Task
 from seemant.distill.teachers import ServerTeacher, completion_teacher
 from seemant.distill.worker import serve
+from seemant.models.backends.loop import one_by_one
 from seemant.models.backends.protocol import Generation, Likelihood, Sampling
 
 
@@ -35,6 +37,9 @@ class Fake:
             return [Likelihood(nats=nats, n_tokens=1, n_bytes=1) for _ in continuations]
         nats = self.free if context == completion_prompt("en", None) else self.given
         return [Likelihood(nats=nats[c.strip()], n_tokens=1, n_bytes=1) for c in continuations]
+
+    def work(self, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        return one_by_one(self, tasks)  # type: ignore[arg-type]
 
     def generate(self, prompt: str, sampling: Sampling, stop: Sequence[str] = ()) -> Generation:
         self.prompts.append((prompt, sampling, tuple(stop)))
@@ -65,7 +70,7 @@ def test_the_question_word_that_the_passage_raises_most_comes_first() -> None:
         free={"Who": -6.0, "What": -1.5, "Where": -3.5},  # raised by 4.0, 0.5 and 0.5
     )
     ask = completion_teacher(backend)  # type: ignore[arg-type]
-    said = [ask(task(rank=rank)).text.split()[0] for rank in range(4)]
+    said = [reply.text.split()[0] for reply in ask([task(rank=rank) for rank in range(4)])]
     assert said == ["Who", "What", "Where", "Who"]
 
 
@@ -73,15 +78,15 @@ def test_the_words_alone_are_scored_once_a_language() -> None:
     nats = {"Who": -1.0, "What": -2.0, "Where": -3.0}
     backend = Fake(nats, nats)
     ask = completion_teacher(backend)  # type: ignore[arg-type]
-    ask(task("Tovi left."))
-    ask(task("Sarla stayed."))
+    ask([task("Tovi left.")])
+    ask([task("Sarla stayed."), task("Rain fell.")])
     assert backend.contexts.count(completion_prompt("en", None)) == 1
 
 
 def test_the_prompt_is_the_examples_then_the_passage_then_the_word() -> None:
     nats = {"Who": -1.0, "What": -2.0, "Where": -3.0}
     backend = Fake(nats, {"Who": 0.0, "What": -2.0, "Where": -3.0})
-    reply = completion_teacher(backend)(task())  # type: ignore[arg-type]
+    (reply,) = completion_teacher(backend)([task()])  # type: ignore[arg-type]
     prompt, sampling, stop = backend.prompts[0]
     assert prompt == few_shot("en") + "Text: Tovi left.\nQuestion: What"
     assert sampling == Sampling(max_new_tokens=32, seed=7)
@@ -97,7 +102,8 @@ def test_a_pair_that_fails_anyway_costs_no_margin() -> None:
     nats = {"Who": -1.0, "What": -2.0, "Where": -3.0}
     backend = Fake(nats, nats)
     other = replace(task(), paragraph="It rained.")
-    assert completion_teacher(backend)(other).margin is None  # type: ignore[arg-type]
+    (reply,) = completion_teacher(backend)([other])  # type: ignore[arg-type]
+    assert reply.margin is None
     assert not any(context.endswith("Answer:") for context in backend.contexts)
 
 
@@ -117,7 +123,7 @@ def test_how_many_is_asked_only_where_there_is_a_number() -> None:
 
 def test_a_server_is_asked_for_json_in_the_paragraph_s_language() -> None:
     backend = Fake({}, {})
-    ServerTeacher(backend).ask(task("ಮಳೆ ಬಂತು {x}.", lang="kn"))  # type: ignore[arg-type]
+    ServerTeacher(backend).ask([task("ಮಳೆ ಬಂತು {x}.", lang="kn")])  # type: ignore[arg-type]
     prompt = backend.prompts[0][0]
     assert prompt == request("kn", "ಮಳೆ ಬಂತು {x}.")
     assert "in Kannada" in prompt and prompt.endswith("ಮಳೆ ಬಂತು {x}.")
@@ -126,14 +132,15 @@ def test_a_server_is_asked_for_json_in_the_paragraph_s_language() -> None:
 
 def test_a_worker_answers_each_line_with_a_line_and_lives_on_after_a_bad_task() -> None:
     nats = {"Who": -1.0, "What": -2.0, "Where": -3.0}
-    tasks = [task(), task("too long"), task()]
+    rounds = [[task()], [task(), task("too long")], [task(), task()]]
     answers = io.StringIO()
-    lines = [json.dumps(each.as_dict()) + "\n" for each in tasks]
+    lines = [json.dumps([each.as_dict() for each in tasks]) + "\n" for tasks in rounds]
     serve(Fake(nats, nats), lines, answers)  # type: ignore[arg-type]
     first, second, third = map(json.loads, answers.getvalue().splitlines())
-    assert first["text"] == "Who left a boat?\nAnswer: the green thing" and first["margin"] == 2.5
+    (reply,) = first["replies"]
+    assert reply["text"] == "Who left a boat?\nAnswer: the green thing" and reply["margin"] == 2.5
     assert second == {"error": "does not fit", "where": None, "fix": None, "kind": "input"}
-    assert third == first
+    assert third["replies"] == [reply, reply]
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,11 @@ hello = json.loads(sys.stdin.readline())
 die_with(hello["parent"])
 print(json.dumps({"ready": True}), flush=True)
 for line in sys.stdin:
-    task = json.loads(line)
-    print(json.dumps({"text": task["text"] + hello["model"], "finish_reason": "stop"}), flush=True)
+    replies = [
+        {"text": task["text"] + hello["model"], "finish_reason": "stop"}
+        for task in json.loads(line)
+    ]
+    print(json.dumps({"replies": replies}), flush=True)
 """
 
 
@@ -61,8 +64,8 @@ def wait_until_gone(process: int) -> bool:
 def test_a_worker_answers_and_is_gone_when_closed() -> None:
     worker = start(ECHO)
     try:
-        assert worker.ask(TASK).text == "ನದಿm"
-        assert worker.ask(TASK).text == "ನದಿm"
+        assert [reply.text for reply in worker.ask([TASK])] == ["ನದಿm"]
+        assert [reply.text for reply in worker.ask([TASK, TASK])] == ["ನದಿm", "ನದಿm"]
     finally:
         worker.close()
     assert wait_until_gone(worker._process.pid)
@@ -71,7 +74,7 @@ def test_a_worker_answers_and_is_gone_when_closed() -> None:
 def test_a_dead_worker_is_a_world_error_with_its_last_words() -> None:
     worker = start("import sys; sys.stdin.readline(); sys.exit('out of memory, or so')")
     with pytest.raises(WorldError, match="out of memory, or so") as caught:
-        worker.ask(TASK)
+        worker.ask([TASK])
     worker.close()
     assert "run the same command again" in str(caught.value)
 
@@ -80,7 +83,7 @@ def test_a_missing_model_is_the_user_s_to_fix(tmp_path: Path) -> None:
     worker = WorkerProcess(tmp_path / "none.gguf", threads=1, context=256)
     try:
         with pytest.raises(InputError, match="no such"):
-            worker.ask(TASK)
+            worker.ask([TASK])
     finally:
         worker.close()
 

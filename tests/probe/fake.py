@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seemant.models.backends.protocol import Generation, Likelihood, Sampling
+from seemant.models.backends.loop import one_by_one
+from seemant.models.backends.protocol import Done, Generation, Likelihood, Sampling, Task
 
 BOS, N_TOKENS = 256, 257
 
@@ -40,6 +41,9 @@ class FakeBackend:
         whole = self.generate(prompt, sampling, stop)
         yield whole.text
         return whole
+
+    def work(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Done]]:
+        return one_by_one(self, tasks)
 
     def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[Likelihood]:
         self._note(f"loglikelihood {context!r} {len(continuations)}")

@@ -161,8 +161,8 @@ def test_nothing_is_asked_twice_for_the_neutral_likelihoods(
     neutral = [line for line in calls if "Give an answer." in line]
     lines = (done.path / ".journal.jsonl").read_text(encoding="utf-8").splitlines()
     journal = [json.loads(line) for line in lines]
-    answers = {a["answer"] for entry in journal for a in entry.get("answers", ())}
-    assert sum(int(line.split()[-1]) for line in neutral) == len(answers)
+    answers = {entry["answer"] for entry in journal if entry["kind"] == "neutral"}
+    assert sum(int(line.split()[-1]) for line in neutral) == len(answers) > 100
     assert not [m for m in done.manifest.measurements if m.metric == "accuracy"]
 
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from seemant.bench.subjects import Subject
 from seemant.core.measurement import Measurement
-from seemant.models.backends.llamacpp import BLOCK
+from seemant.models.backends.llama_blocks import BLOCK
 
 MODEL = "file + half-precision cache + a block's logits + the runtime's median on this machine"
 _FEWEST = 3  # models: with fewer, leaving one out leaves nothing to check

@@ -1,14 +1,15 @@
 """The generation loop: askers side by side, one journal, nothing asked twice, nothing lost.
 
-Each asker works in its own thread and takes one slot after another, all attempts of a slot in a
-row. Only the calling thread writes the journal, so an entry is durable before it counts. What an
-asker is doing when the run stops is asked again by the next run; nothing else is.
+Each asker works in its own thread and takes as many slots as it answers together, all attempts of
+a slot in a row. Only the calling thread writes the journal, so an entry is durable before it
+counts. What an asker is doing when the run stops is asked again by the next run; nothing else is.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from queue import SimpleQueue
 from typing import Any
 
@@ -19,14 +20,16 @@ from seemant.distill.tasks import Asker
 from seemant.distill.verdict import GARBAGE, NO_ANSWER, is_done, kind_of
 
 Entry = dict[str, Any]
-Ask = Callable[[Asker, Slot, int], Entry]
+Item = tuple[Slot, int]
+"""A slot and which attempt at it."""
+Ask = Callable[[Asker, Sequence[Item]], list[Entry]]
 
 _UNREAD = (GARBAGE, NO_ANSWER)
 _LEAVE_S = 2.0  # how long threads may take to see that the run has stopped
 
 
 def generate(
-    todo: Sequence[tuple[Slot, int]],
+    todo: Sequence[Item],
     askers: Sequence[Asker],
     ask: Ask,
     journal: Journal,
@@ -37,7 +40,7 @@ def generate(
 ) -> int:
     """Fill the slots, each from its next attempt on; return how many replies came.
 
-    ask(asker, slot, attempt) gives the journal entry of one reply.
+    ask(asker, items) gives the journal's entries of their replies.
     give_up_after: so many unreadable replies, or slots without an answer, in a row mean that the
         server is out of order; they are not journalled, so that a later run asks again. None: they
         are the model's own.
@@ -89,7 +92,7 @@ class _Work:
 
     def __init__(
         self,
-        todo: Iterator[tuple[Slot, int]],
+        todo: Iterator[Item],
         ask: Ask,
         results: "SimpleQueue[Entry | BaseException | None]",
         stop: threading.Event,
@@ -101,23 +104,24 @@ class _Work:
 
     def run(self, asker: Asker) -> None:
         try:
-            while (item := self._next()) is not None:
-                slot, first = item
-                for attempt in range(first, self._attempts):
-                    if self._stop.is_set():
-                        return
-                    entry = self._ask(asker, slot, attempt)
-                    self._results.put(entry)
-                    if is_done(entry):
-                        break
+            while items := self._next(asker.at_once):
+                while items and not self._stop.is_set():
+                    entries = self._ask(asker, items)
+                    for entry in entries:
+                        self._results.put(entry)
+                    items = [
+                        (slot, attempt + 1)
+                        for (slot, attempt), entry in zip(items, entries, strict=True)
+                        if not is_done(entry) and attempt + 1 < self._attempts
+                    ]
         except BaseException as error:
             self._results.put(error)  # the calling thread raises it
         finally:
             self._results.put(None)
 
-    def _next(self) -> tuple[Slot, int] | None:
+    def _next(self, most: int) -> list[Item]:
         with self._lock:
-            return None if self._stop.is_set() else next(self._todo, None)
+            return [] if self._stop.is_set() else list(islice(self._todo, most))
 
 
 class _Keeper:

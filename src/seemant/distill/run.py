@@ -19,8 +19,8 @@ from seemant.core.runlog import log_event
 from seemant.core.stage import Input, Inputs, Stage
 from seemant.distill.collect import canonical, collect, samples
 from seemant.distill.config import DistillConfig
-from seemant.distill.loop import Entry, generate
-from seemant.distill.plan import Slot, first_attempts, slots_of, task_of
+from seemant.distill.loop import Entry, Item, generate
+from seemant.distill.plan import first_attempts, slots_of, task_of
 from seemant.distill.tasks import Asker, Form
 from seemant.distill.teachers import ServerTeacher
 from seemant.distill.verdict import journal_entry
@@ -33,6 +33,7 @@ _NEEDS = (
     "seemant corpus sample FILE"
 )
 _SERVER_WORKERS = 4  # requests at once: servers batch them
+_AT_ONCE = 8  # tasks of a process: it reads its weights once for all of them
 _MOST_PROCESSES = 2  # each maps the same file, but has its own cache and logits
 
 
@@ -50,9 +51,12 @@ def run(config: DistillConfig, inputs: Inputs, out: Path) -> list[Measurement]:
         )
     subject = config.subject or _name(config, model)
 
-    def ask(asker: Asker, slot: Slot, attempt: int) -> Entry:
-        task = task_of(slot, attempt, form, config)
-        return journal_entry(task, asker.ask(task), form)
+    def ask(asker: Asker, items: Sequence[Item]) -> list[Entry]:
+        tasks = [task_of(slot, attempt, form, config) for slot, attempt in items]
+        return [
+            journal_entry(task, reply, form)
+            for task, reply in zip(tasks, asker.ask(tasks), strict=True)
+        ]
 
     with Journal(out / "journal.jsonl") as journal:
         resumed = bool(journal.entries)
@@ -89,7 +93,7 @@ def run(config: DistillConfig, inputs: Inputs, out: Path) -> list[Measurement]:
 
 STAGE = Stage(
     name="distill",
-    version=3,
+    version=4,
     config=DistillConfig,
     run=run,
     roles={"paragraphs": "paragraphs", "teacher": "model?"},
@@ -149,6 +153,6 @@ def _askers(
     assert model is not None  # one of both is there
     n = config.workers or min(_MOST_PROCESSES, cores())
     return [
-        WorkerProcess(model.path, threads=config.threads, context=config.context)
+        WorkerProcess(model.path, threads=config.threads, context=config.context, at_once=_AT_ONCE)
         for _ in range(min(n, n_open))
     ]

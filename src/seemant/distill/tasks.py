@@ -1,5 +1,6 @@
 """What is asked of a teacher, what comes back, and how a pair is read in it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
@@ -54,14 +55,20 @@ class Reply:
 
 
 class Asker(Protocol):
-    """A place where tasks are answered, one at a time: a worker process, a connection."""
+    """A place where tasks are answered: a worker process, a connection."""
 
-    def ask(self, task: Task) -> Reply:
-        """Return the teacher's reply.
+    @property
+    def at_once(self) -> int:
+        """How many tasks it answers together."""
+        ...
+
+    def ask(self, tasks: Sequence[Task]) -> list[Reply]:
+        """Return the teacher's reply to each.
 
         Raises:
             ServerDown, WorldError: there is none.
         """
+        ...
 
     def close(self) -> None:
         """Let go of the place; an answer under way is given up."""

@@ -2,9 +2,9 @@
 
     python -m seemant.distill.worker
 
-The first line on standard input says which model to open; each further line is a task and gets
-one line back. It ends with its standard input, and dies with its parent: killed with -9, the
-parent leaves no orphan that keeps a core busy.
+The first line on standard input says which model to open; each further line is a list of tasks and
+gets one line back, the list of their replies. It ends with its standard input, and dies with its
+parent: killed with -9, the parent leaves no orphan that keeps a core busy.
 """
 
 import ctypes
@@ -38,6 +38,7 @@ def main() -> None:
             Path(hello["model"]),
             threads=hello["threads"],
             context=hello["context"],
+            seats=hello["seats"],
             strict=True,
         ) as backend:
             _write(answers, {"ready": True})
@@ -47,15 +48,15 @@ def main() -> None:
 
 
 def serve(backend: Backend, tasks: Iterable[str], answers: TextIO) -> None:
-    """Answer each task, a line of JSON, with a line of JSON: the reply, or an error."""
+    """Answer tasks, a line of JSON, with a line of JSON: their replies, or an error."""
     teacher = completion_teacher(backend)
     for line in tasks:
         try:
-            reply = teacher(Task(**json.loads(line)))
+            replies = teacher([Task(**task) for task in json.loads(line)])
         except SeemantError as error:
             _write(answers, _failure(error))
         else:
-            _write(answers, asdict(reply))
+            _write(answers, {"replies": [asdict(reply) for reply in replies]})
 
 
 def die_with(parent: int) -> None:

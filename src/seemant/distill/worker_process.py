@@ -20,9 +20,19 @@ class WorkerProcess:
     """A started worker. Start it in a thread that outlives it: the kernel ties it to that one."""
 
     def __init__(
-        self, model: Path, *, threads: int, context: int, command: Sequence[str] = COMMAND
+        self,
+        model: Path,
+        *,
+        threads: int,
+        context: int,
+        at_once: int = 1,
+        command: Sequence[str] = COMMAND,
     ) -> None:
-        """Start a worker; the model opens in the background, `ask` waits for it."""
+        """Start a worker; the model opens in the background, `ask` waits for it.
+
+        at_once: how many tasks it is given together.
+        """
+        self.at_once = at_once
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
             command,
@@ -39,22 +49,22 @@ class WorkerProcess:
             "model": str(model),
             "threads": threads,
             "context": context,
+            "seats": at_once,
         }
         self._send(self._hello)
 
-    def ask(self, task: Task) -> Reply:
-        """Return the teacher's reply.
+    def ask(self, tasks: Sequence[Task]) -> list[Reply]:
+        """Return the teacher's reply to each task.
 
         Raises:
-            InputError: the model cannot be opened, or the task does not fit it.
+            InputError: the model cannot be opened, or a task does not fit it.
             WorldError: the process died.
         """
         if not self._ready:
             self._receive()
             self._ready = True
-        self._send(task.as_dict())
-        answer = self._receive()
-        return Reply(**answer)
+        self._send([task.as_dict() for task in tasks])
+        return [Reply(**reply) for reply in self._receive()["replies"]]
 
     def close(self) -> None:
         """End the process, at once if it is at work."""
@@ -69,7 +79,7 @@ class WorkerProcess:
                     continue  # what was still to be sent has no reader any more
         self._errors.close()
 
-    def _send(self, value: dict[str, Any]) -> None:
+    def _send(self, value: dict[str, Any] | list[dict[str, Any]]) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(value) + "\n")

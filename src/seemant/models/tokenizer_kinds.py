@@ -66,9 +66,8 @@ def sentencepiece_merges(tokens: Sequence[str], scores: Sequence[float]) -> list
     for index in order:
         token = tokens[index]
         for cut in range(1, len(token)):
-            left, right = token[:cut], token[cut:]
-            if left in known and right in known:
-                merges.append((left, right))
+            if token[:cut] in known and token[cut:] in known:
+                merges.append((token[:cut], token[cut:]))
     return merges
 
 

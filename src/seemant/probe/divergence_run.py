@@ -209,7 +209,7 @@ def _maybe_deployed(
 
 STAGE = Stage(
     name="divergence",
-    version=3,
+    version=4,
     config=DivergenceConfig,
     run=run,
     roles={

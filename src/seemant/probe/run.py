@@ -16,17 +16,7 @@ from seemant.core.runlog import log_event
 from seemant.core.stage import Input, Inputs, Stage
 from seemant.models.backends.protocol import Backend
 from seemant.models.prompts import Template
-from seemant.probe.ask import (
-    ANSWER,
-    LIKELIHOOD,
-    NEUTRAL,
-    STUDY,
-    likelihoods,
-    n_to_do,
-    neutral,
-    scorable,
-    transcripts,
-)
+from seemant.probe.ask import ANSWER, STUDY, ask, items, likelihoods, open_items, transcripts
 from seemant.probe.config import ProbeConfig
 from seemant.probe.likelihood import AnswerNats
 from seemant.probe.measures import Conditions, measure
@@ -35,6 +25,7 @@ from seemant.probe.subject import VARIANT_NAME, model_file, subject_of
 from seemant.probe.suites import choose, load_suite, study_queries
 
 JOURNAL = ".journal.jsonl"
+SEATS = 8  # questions at work together; 16 are 10 % faster, and their caches twice as large
 TRANSCRIPTS, SCORES = "transcripts.jsonl", "scores.jsonl"
 STUDY_TRANSCRIPTS, STUDY_SCORES = "study_transcripts.jsonl", "study_scores.jsonl"
 
@@ -112,6 +103,7 @@ def open_engine(
         adapter=adapter.path if adapter else None,
         threads=config.threads,
         context=config.context,
+        seats=SEATS,
         strict=True,
     )
     return backend, template_of(path, config.template)
@@ -125,34 +117,24 @@ def _ask(
     study: list[Probe],
     out: Path,
 ) -> tuple[list[Transcript], list[Transcript], dict[str, list[AnswerNats]], str]:
-    asked = probes if config.generate else []
-    scored = scorable(probes) if config.likelihood else []
     context, template = open_engine(config, *model)
+    every = items(config, probes, study, template)
     with Journal(out / JOURNAL) as journal, context as backend:
-        to_do = (
-            n_to_do(ANSWER, asked, journal)
-            + n_to_do(STUDY, study, journal)
-            + n_to_do(LIKELIHOOD, scored, journal)
-            + n_to_do(NEUTRAL, scored, journal)
-        )
-        log_event(out, "asking", to_do=to_do, done=len(journal.entries))
-        engine = (backend, template)
-        with progress(f"probe {subject}", to_do, "questions") as tick:
-            unasked = neutral(scored, engine, journal, tick)
-            answers, known = list[Transcript](), dict[str, list[AnswerNats]]()
-            for probe in probes:  # one question after another: the engine reads its prompt once
-                one = [probe]
-                if config.generate:
-                    answers += transcripts(ANSWER, one, config, subject, engine, journal, tick)
-                if config.likelihood:
-                    known |= likelihoods(one, engine, unasked, journal, tick)
-            studied = transcripts(STUDY, study, config, subject, engine, journal, tick)
+        todo = open_items(every, journal)
+        log_event(out, "asking", to_do=len(todo), done=len(journal.entries))
+        with progress(f"probe {subject}", len(todo), "questions") as tick:
+            ask(todo, backend, journal, tick)
+        engine = (backend.name, template)
+        asked = probes if config.generate else []
+        answers = transcripts(ANSWER, asked, config, subject, engine, journal)
+        studied = transcripts(STUDY, study, config, subject, engine, journal)
+        known = likelihoods(probes, journal) if config.likelihood else {}
     return answers, studied, known, backend.name
 
 
 STAGE = Stage(
     name="probe",
-    version=4,
+    version=5,
     config=ProbeConfig,
     run=run,
     roles={"model": "model", "adapter": "adapter?", "before": "probe?", "suite": "probes?"},

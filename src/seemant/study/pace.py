@@ -31,7 +31,7 @@ from seemant.core.process import child_environment, die_with_parent
 MODEL = "gemma-3-270m"
 ENGINE_SHARE = {"probe": 1.0, "distill": 1.0, "bench": 1.0, "divergence": 0.35}
 """Of a stage's time, the share that llama.cpp computes; 0 for all others."""
-_VERSION = 1  # of the work: seconds of another one say nothing
+_VERSION = 2  # of the work: seconds of another one say nothing
 _REPEATS = 3  # of which the fastest counts
 _SIDE_BY_SIDE = 2
 _TIMEOUT_S = 180.0

@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 
 from seemant.core.errors import BadFile, InputError
 from seemant.models.backends.likelihood import token_nats
-from seemant.models.backends.llamacpp import ALONE, BLOCK, LlamaCpp
+from seemant.models.backends.llama_blocks import BLOCK
+from seemant.models.backends.llama_seats import LlamaSeats
+from seemant.models.backends.llamacpp import LlamaCpp
+from seemant.models.backends.lockstep import ALONE
 from seemant.models.backends.protocol import STUDY_SAMPLING, Sampling
 from seemant.models.backends.tiny import N_TOKENS, write_tiny
 
 SHOTS = "Question: the cat?\nAnswer: a dog.\n\n" * 6  # over three blocks of bytes
 FIRST, SECOND = SHOTS + "Question: abc?\nAnswer:", SHOTS + "प्रश्न: कौन?\nAnswer:"
 LONG = SHOTS + "x" * 150
+
+
+def seats_of(model: LlamaCpp) -> LlamaSeats:
+    assert model._seats is not None
+    return model._seats
 
 
 @pytest.fixture
@@ -40,6 +48,41 @@ def test_a_reused_prefix_changes_no_bit_of_an_answer(model: LlamaCpp, tiny_gguf:
                 assert fresh.generate(SECOND, sampling) == reused
 
 
+TALK = "You are a helpful thing, and you know what there is to know.<|end|>"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (TALK + "abc", TALK + "the cat"),
+        (TALK + TALK + "abc", TALK + "the cat" + TALK),
+        (TALK + "abc<|end|>", TALK + "abc" + TALK),
+        (TALK[:-7] + " and more of it", TALK + "the cat"),  # the seam stands in one alone
+        (TALK + "abc", TALK[:-7] + " and more of it"),
+        (TALK[:40] + "<|end|>" + SHOTS, TALK[:40] + SHOTS),
+    ],
+)
+def test_texts_that_part_at_a_seam_share_whole_blocks_and_change_no_bit(
+    model: LlamaCpp, tiny_gguf: Path, first: str, second: str
+) -> None:
+    model.generate(first, Sampling(max_new_tokens=8))
+    reused = model.loglikelihood(second, [" a"])
+    with LlamaCpp(tiny_gguf, context=512) as fresh:
+        assert fresh.loglikelihood(second, [" a"]) == reused
+
+
+def test_a_system_prompt_is_read_once(model: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated: list[int] = []
+    decode = seats_of(model).step
+    monkeypatch.setattr(
+        seats_of(model), "step", lambda *given: (evaluated.append(len(given[1])), decode(*given))[1]
+    )
+    for question in ("abc", "the cat"):
+        evaluated.clear()
+        model.generate(TALK + question, Sampling(max_new_tokens=1))
+    assert sum(evaluated) == len(model.encode("<|end|>the cat", special=False))
+
+
 def test_a_reused_prefix_changes_no_bit_of_a_probability(model: LlamaCpp, tiny_gguf: Path) -> None:
     tokens = model.encode(SECOND)
     model.generate(LONG, Sampling(max_new_tokens=8))
@@ -51,9 +94,11 @@ def test_a_reused_prefix_changes_no_bit_of_a_probability(model: LlamaCpp, tiny_g
 
 def test_the_prefix_really_is_reused(model: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated: list[int] = []
-    decode = model._decode
+    logits = seats_of(model)._logits
     monkeypatch.setattr(
-        model, "_decode", lambda *given: (evaluated.append(len(given[0])), decode(*given))[1]
+        seats_of(model),
+        "_logits",
+        lambda *of: (evaluated.append(of[0].n_tokens), logits(*of))[1],
     )
     model.generate(FIRST, Sampling(max_new_tokens=1))
     first = sum(evaluated)
@@ -76,10 +121,12 @@ def test_the_same_prompt_again_is_read_once_and_changes_no_bit(
     model.generate(LONG, Sampling(max_new_tokens=8))
     model.generate(prompt, Sampling(max_new_tokens=24))
     evaluated: list[int] = []
-    decode = model._decode
+    logits = seats_of(model)._logits
     with monkeypatch.context() as patch:
         patch.setattr(
-            model, "_decode", lambda *given: (evaluated.append(len(given[0])), decode(*given))[1]
+            seats_of(model),
+            "_logits",
+            lambda *of: (evaluated.append(of[0].n_tokens), logits(*of))[1],
         )
         assert model.loglikelihood(prompt, options) == expected
     assert sum(evaluated) == sum(each.n_tokens - 1 for each in expected)

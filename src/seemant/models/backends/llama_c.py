@@ -75,6 +75,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "llama_model_is_hybrid": (c_bool, [c_void_p]),
     "llama_vocab_n_tokens": (c_int32, [c_void_p]),
     "llama_vocab_is_eog": (c_bool, [c_void_p, c_int32]),
+    "llama_vocab_is_control": (c_bool, [c_void_p, c_int32]),
     "llama_vocab_bos": (c_int32, [c_void_p]),
     "llama_vocab_eos": (c_int32, [c_void_p]),
     "llama_tokenize": (
@@ -85,6 +86,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "llama_get_memory": (c_void_p, [c_void_p]),
     "llama_memory_clear": (None, [c_void_p, c_bool]),
     "llama_memory_seq_rm": (c_bool, [c_void_p, c_int32, c_int32, c_int32]),
+    "llama_memory_seq_cp": (None, [c_void_p, c_int32, c_int32, c_int32, c_int32]),
     "llama_decode": (c_int32, [c_void_p, Batch]),
     "llama_get_logits_ith": (POINTER(c_float), [c_void_p, c_int32]),
     "llama_adapter_lora_init": (c_void_p, [c_void_p, c_char_p]),
@@ -148,10 +150,13 @@ def model_params(lib: Library, *, vocab_only: bool = False) -> Opaque:
     return params
 
 
-def context_params(lib: Library, *, n_ctx: int, n_batch: int) -> Opaque:
-    """Return parameters for one sequence of `n_ctx` tokens, evaluated `n_batch` at a time."""
+def context_params(lib: Library, *, n_ctx: int, n_batch: int, seats: int = 1) -> Opaque:
+    """Return parameters for `seats` sequences of `n_ctx` tokens each, `n_batch` at a time.
+
+    Each has a cache of its own (the default): what stands in one changes no bit of another.
+    """
     params: Opaque = lib.llama_context_default_params()
-    _poke(params, _CONTEXT_LEADING, "<IIII", n_ctx, n_batch, n_batch, 1)
+    _poke(params, _CONTEXT_LEADING, "<IIII", n_ctx * seats, n_batch, n_batch, seats)
     return params
 
 

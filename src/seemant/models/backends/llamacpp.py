@@ -1,16 +1,21 @@
 """The llama.cpp backend: what is deployed is what is measured.
 
-llama.cpp's kernels round differently for batches of different sizes, and on quantised files such
+llama.cpp's kernels round differently for blocks of different sizes, and on quantised files such
 differences grow to whole nats. So every text is evaluated in the same way whatever came before
-it: from position 0 in blocks of 64 tokens, then the answer token by token. The cache of the last
-text is reused up to the last whole block that both share, or whole where the same prompt comes
-again, which changes no bit of any result.
-Continuations are scored one at a time, so a score does not depend on its neighbours (measured on
-Gemma 3 270M: four of 8 tokens cost 12 % more than all in one batch); short ones token by token.
+it: from position 0 in blocks (`llama_blocks.py`), then the answer token by token. The cache of the
+last text is reused up to the last whole block that both share, or whole where the same prompt
+comes again, which changes no bit of any result.
+Several texts may stand side by side, each in a seat with a cache of its own. Then one token of
+each goes through the model at a time: Gemma 3 270M takes 12 ms a token for eight, 21 for one. That
+changes no bit of a quantised model's results; of a float model's, the last ones, and the same way
+whatever stands beside. Tests hold all of this.
+Continuations are scored each by itself, so a score does not depend on its neighbours; short ones
+token by token.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from ctypes import c_float, c_int32, c_void_p, create_string_buffer
+from ctypes import c_int32, create_string_buffer
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,60 +23,74 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from seemant.core.errors import BadFile, InputError
-from seemant.models.backends.likelihood import NextToken, log_softmax, token_nats
-from seemant.models.backends.llama_batch import BatchBuffer
-from seemant.models.backends.llama_c import context_params, errors_of, library, model_params
-from seemant.models.backends.loop import Logits, answer, check_room, drain
-from seemant.models.backends.protocol import Generation, Likelihood, Sampling
+from seemant.core.errors import InputError
+from seemant.models.backends.likelihood import log_softmax
+from seemant.models.backends.llama_c import library
+from seemant.models.backends.llama_open import load_adapter, load_model
+from seemant.models.backends.llama_seats import LlamaSeats
+from seemant.models.backends.lockstep import Job, in_lockstep, scoring_job, writing_job
+from seemant.models.backends.loop import Logits, answer, check_room, drain, writing
+from seemant.models.backends.protocol import (
+    Ask,
+    Done,
+    Generation,
+    Likelihood,
+    Sampling,
+    Score,
+    Task,
+)
 from seemant.models.backends.split import split_pair
 from seemant.models.backends.text import utf8_pieces
 
-_NOTHING: tuple[list[int], Logits] = ([], np.empty(0, np.float32))
-ALONE = 5  # tokens: 2 to 5 rows of a Q8_0 head take longer together (Gemma: 46 ms, not 2 x 12)
-BLOCK = 64  # 32 costs 15 % of the prefill speed, 128 gains 1 %
-
 
 class LlamaCpp:
-    """A GGUF file open in llama.cpp, on the CPU, mapped from the disk; one sequence."""
+    """A GGUF file open in llama.cpp, on the CPU, mapped from the disk."""
 
     name = "llamacpp"
 
     def __init__(
-        self, path: Path, *, adapter: Path | None = None, threads: int = 1, context: int = 1024
+        self,
+        path: Path,
+        *,
+        adapter: Path | None = None,
+        threads: int = 1,
+        context: int = 1024,
+        seats: int = 1,
     ) -> None:
-        """Open a model. adapter: a GGUF LoRA file, at scale 1. context: tokens, at most.
+        """Open a model.
+
+        adapter: a GGUF LoRA file, at scale 1. context: tokens of a text, at most.
+        seats: how many tasks `work` does together; caches of several grow as texts need them.
 
         Raises:
             NoLlamaCpp: the runtime cannot be used.
             BadFile: the file is missing or damaged, or the adapter is for another model.
         """
         self._lib = library()
-        self._model = self._context = None
+        self._model: int | None = None
+        self._seats: LlamaSeats | None = None
         if context < 2:
             raise InputError(f"a context of {context} tokens", fix="use 2 or more")
         self.context = context
+        self._seams: dict[int, bool] = {}
+        self._turn = 0  # counts uses: a suspended generator must not go on after another
         try:
-            self._model = self._load(path)
+            self._model = load_model(self._lib, path)
             self._vocab = self._lib.llama_model_get_vocab(self._model)
-            self.n_vocab: int = self._lib.llama_vocab_n_tokens(self._vocab)
-            params = context_params(self._lib, n_ctx=context, n_batch=min(BLOCK, context))
-            self._context = self._lib.llama_init_from_model(self._model, params)
-            if not self._context:
-                raise BadFile(
-                    "llama.cpp cannot run this model", where=str(path), fix=errors_of(self._lib)
-                )
-            self._lib.llama_set_n_threads(self._context, threads, threads)
-            if adapter is not None:
-                self._set_adapter(adapter)
+            self._seats = LlamaSeats(
+                self._lib,
+                self._model,
+                path,
+                adapter=load_adapter(self._lib, self._model, adapter) if adapter else None,
+                threads=threads,
+                most=context,
+                n_seats=seats,
+                is_seam=self._is_seam,
+            )
         except BaseException:
             self.close()
             raise
-        self._memory = self._lib.llama_get_memory(self._context)
-        self._batch = BatchBuffer(BLOCK)
-        self._held: list[int] = []  # the tokens whose whole blocks are in the cache
-        self._read = _NOTHING
-        self._turn = 0  # counts evaluations: a suspended generator must not go on after another
+        self.n_vocab = self._seats.n_vocab
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Return the text's token ids; see `Backend`. A text that spells BOS out gets no second."""
@@ -105,7 +124,7 @@ class LlamaCpp:
                 stop,
                 logits=logits,
                 advance=advance,
-                is_end=lambda token: self._lib.llama_vocab_is_eog(self._vocab, token),
+                is_end=self._is_end,
                 text_of=utf8_pieces(self.piece),
             )
         )
@@ -115,47 +134,44 @@ class LlamaCpp:
 
         They are views that hold until the next call.
         """
-        row = self._after(tokens)
-        turn, position = self._turn, len(tokens)
+        seats, turn = self._take_turn(self.context)
+        seat, position = seats.seat_for(tokens), len(tokens)
+        row = seats.read(seat, tokens)
 
         def advance(token: int) -> Logits:
             nonlocal position
             self._check_turn(turn)
-            following: Logits = self._decode([token], position, 0)[0]
+            following: Logits = seats.step(seat, [token], position, 0)[0]
             position += 1
             return following
 
         return row, advance
 
+    def work(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Done]]:
+        """Yield what came of the tasks, as many together as there are seats; see `Backend`."""
+        jobs = [self._job(task) for task in tasks]
+        seats, turn = self._take_turn(max((job.room for job in jobs), default=0))
+        for found in in_lockstep(seats, jobs):
+            yield found
+            self._check_turn(turn)
+
     def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[Likelihood]:
         """Return the likelihood of each continuation; the context is evaluated once."""
-        results = []
-        head: list[int] | None = None
-        first: NextToken | None = None
-        for continuation in continuations:
-            pair = split_pair(self._encode, context, continuation, start=self._start_token())
-            check_room(len(pair.context), len(pair.continuation), self.context)
-            if head is None or first is None or pair.context != head:
-                head = pair.context
-                first = NextToken(self._after(head))
-            tail = pair.continuation
-            nats = first.nats(tail[0])
-            self._forget(len(head))
-            for start, stop in _steps(len(tail) - 1):
-                rows = self._decode(tail[start:stop], len(head) + start, 0)
-                nats += token_nats(rows, tail[start + 1 : stop + 1])
-            results.append(
-                Likelihood(nats=nats, n_tokens=len(tail), n_bytes=pair.n_bytes, merged=pair.merged)
-            )
-        return results
+        score = Score(context=context, continuations=tuple(continuations))
+        ((_, found),) = self.work([score])
+        assert isinstance(found, list)
+        return found
 
     def logprobs(self, tokens: Sequence[int], first: int) -> Iterator[NDArray[np.float32]]:
         """Yield slices of log-probabilities (rows <= 64, V); see `Backend`."""
         if not 1 <= first < len(tokens):
             raise InputError(f"cannot predict from token {first} of {len(tokens)}")
         check_room(len(tokens), 0, self.context)
-        for rows in self._evaluate(list(tokens[:-1]), first - 1):
+        seats, turn = self._take_turn(len(tokens))
+        text = list(tokens[:-1])
+        for rows in seats.evaluate(seats.seat_for(text), text, first - 1):
             yield log_softmax(rows)
+            self._check_turn(turn)
 
     def piece(self, token: int) -> bytes:
         """Return the bytes that a token stands for; control tokens stand for none."""
@@ -170,11 +186,11 @@ class LlamaCpp:
 
     def close(self) -> None:
         """Free the model; once is enough, twice does no harm."""
-        if self._context:
-            self._lib.llama_free(self._context)
+        if self._seats is not None:
+            self._seats.close()
         if self._model:
             self._lib.llama_model_free(self._model)
-        self._context = self._model = None
+        self._seats = self._model = None
 
     def __enter__(self) -> Self:
         return self
@@ -187,73 +203,55 @@ class LlamaCpp:
     ) -> None:
         self.close()
 
-    def _after(self, tokens: list[int]) -> Logits:
-        """Return the logits (V,) after a text; of the text that was read last they are kept.
-
-        Its cache is kept with them: whatever followed it is dropped.
-        """
-        text, row = self._read
-        if text == tokens:
-            self._turn += 1
-            self._forget(len(tokens))
-            return row
-        (rows,) = list(self._evaluate(tokens, len(tokens) - 1))
-        self._read = list(tokens), rows[0].copy()  # llama.cpp overwrites its buffer
-        return self._read[1]
-
-    def _evaluate(self, tokens: list[int], first: int) -> Iterator[NDArray[np.float32]]:
-        """Evaluate a text in blocks from 0; yield the logits of rows first.. as views (rows, V).
-
-        A view holds until the next block. Blocks that the cache already holds are skipped.
-        """
-        self._turn += 1
-        turn = self._turn
-        shared = _common(self._held, tokens)
-        start = min(shared, first) // BLOCK * BLOCK
-        self._forget(start)
-        for at in range(start, len(tokens), BLOCK):
-            block = tokens[at : at + BLOCK]
-            wanted_from = max(0, first - at)
-            rows = self._decode(block, at, wanted_from)
-            if len(block) == BLOCK:
-                self._held = tokens[: at + BLOCK]
-            if wanted_from < len(block):
-                yield rows
-                self._check_turn(turn)
-
-    def _forget(self, position: int) -> None:
-        """Drop the cache from a position on."""
-        del self._held[position:]
-        if position < len(self._read[0]):
-            self._read = _NOTHING
-        if not self._lib.llama_memory_seq_rm(self._memory, 0, position, -1):
-            raise RuntimeError(f"llama.cpp could not cut its cache at {position}")
-
-    def _decode(self, tokens: list[int], position: int, first: int) -> NDArray[np.float32]:
-        """Evaluate tokens at a position; returns a view (rows, V) of the logits from `first` on."""
-        self._check_open()
-        check_room(position + len(tokens), 0, self.context)  # beyond it llama.cpp would abort
-        batch = self._batch.fill(tokens, position, first)
-        code = self._lib.llama_decode(self._context, batch)
-        if code != 0:
-            self._held, self._read = [], _NOTHING
-            raise InputError(
-                f"llama.cpp could not evaluate {len(tokens)} tokens at {position} (code {code})",
-                fix=errors_of(self._lib) or "open the model with a larger context",
+    def _job(self, task: Task) -> Job:
+        start = self._start_token()
+        encode = cache(self._encode)  # the context of many continuations is one text
+        if isinstance(task, Ask):
+            prompt, given = self.encode(task.prompt), list[int]()
+            if task.given:
+                pair = split_pair(encode, task.prompt, task.given, start=start)
+                prompt, given = pair.context, pair.continuation
+            most = task.sampling.max_new_tokens
+            check_room(len(prompt) + len(given), most, self.context)
+            writer = writing(
+                prompt + given,
+                task.sampling,
+                task.stop,
+                is_end=self._is_end,
+                text_of=utf8_pieces(self.piece),
             )
-        rows = max(0, len(tokens) - first)
-        if not rows:
-            return np.empty((0, self.n_vocab), np.float32)
-        pointer = self._lib.llama_get_logits_ith(self._context, first)
-        return np.ctypeslib.as_array(pointer, shape=(rows, self.n_vocab))
+            return writing_job(prompt, given, writer, most)
+        pairs = [split_pair(encode, task.context, each, start=start) for each in task.continuations]
+        for pair in pairs:
+            check_room(len(pair.context), len(pair.continuation), self.context)
+        return scoring_job(pairs[0].context if pairs else [start], pairs)
 
-    def _check_open(self) -> None:
-        if self._context is None:  # llama.cpp would end the whole process
+    def _take_turn(self, room: int) -> tuple[LlamaSeats, int]:
+        """Make room for texts of so many tokens; return the seats, and this use's number."""
+        seats = self._check_open()
+        self._turn += 1
+        seats.make_room(room)
+        return seats, self._turn
+
+    def _check_open(self) -> LlamaSeats:
+        if self._seats is None:  # llama.cpp would end the whole process
             raise RuntimeError("the model is closed")
+        return self._seats
 
     def _check_turn(self, turn: int) -> None:
         if turn != self._turn:
             raise RuntimeError("another evaluation began before this stream was read to its end")
+
+    def _is_seam(self, token: int) -> bool:
+        """Whether a token opens a message or a paragraph: texts often are alike up to one."""
+        if token not in self._seams:
+            control = self._lib.llama_vocab_is_control(self._vocab, token)
+            self._seams[token] = control or self.piece(token) == b"\n\n"
+        return self._seams[token]
+
+    def _is_end(self, token: int) -> bool:
+        ends: bool = self._lib.llama_vocab_is_eog(self._vocab, token)
+        return ends
 
     def _encode(self, text: str, special: bool) -> list[int]:
         return self.encode(text, special=special)
@@ -262,55 +260,3 @@ class LlamaCpp:
         bos: int = self._lib.llama_vocab_bos(self._vocab)
         eos: int = self._lib.llama_vocab_eos(self._vocab)
         return bos if bos >= 0 else eos
-
-    def _load(self, path: Path) -> int:
-        if not path.is_file():
-            raise BadFile("no such model file", where=str(path), fix="check the path")
-        model = self._lib.llama_model_load_from_file(str(path).encode(), model_params(self._lib))
-        if not model:
-            raise BadFile(
-                "llama.cpp cannot load this file: " + errors_of(self._lib),
-                where=str(path),
-                fix="it must be a whole GGUF file of a known architecture; fetch or make it again",
-            )
-        if self._lib.llama_model_is_recurrent(model) or self._lib.llama_model_is_hybrid(model):
-            self._lib.llama_model_free(model)
-            raise BadFile(
-                "a recurrent model: its state cannot be cut back to a shared prefix",
-                where=str(path),
-                fix="use a model of attention layers alone (Llama, Qwen, Gemma)",
-            )
-        return int(model)
-
-    def _set_adapter(self, path: Path) -> None:
-        if not path.is_file():
-            raise BadFile("no such adapter file", where=str(path), fix="check the path")
-        adapter = self._lib.llama_adapter_lora_init(self._model, str(path).encode())
-        if not adapter:  # freed with its model
-            raise BadFile(
-                "llama.cpp cannot use this adapter: " + errors_of(self._lib),
-                where=str(path),
-                fix="use the base model that the adapter was trained on",
-            )
-        adapters, scales = (c_void_p * 1)(adapter), (c_float * 1)(1.0)
-        self._lib.llama_set_adapters_lora(self._context, adapters, 1, scales)
-
-
-def _steps(n: int) -> Iterator[tuple[int, int]]:
-    """Yield from where to where n tokens of a continuation are evaluated at once."""
-    for start in range(0, n, BLOCK):
-        size = min(BLOCK, n - start)
-        if size > ALONE:
-            yield start, start + size
-        else:
-            yield from ((at, at + 1) for at in range(start, start + size))
-
-
-def _common(a: list[int], b: list[int]) -> int:
-    """Return how many leading tokens two texts share."""
-    n = 0
-    for left, right in zip(a, b, strict=False):
-        if left != right:
-            break
-        n += 1
-    return n

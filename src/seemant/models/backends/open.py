@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -25,6 +26,7 @@ def open_backend(
     adapter: Path | None = None,
     threads: int = 1,
     context: int = 1024,
+    seats: int = 1,
     strict: bool = False,
 ) -> Iterator[Backend]:
     """Give an open model, and close it afterwards.
@@ -33,7 +35,7 @@ def open_backend(
         for "openai", "BASE_URL#MODEL".
     adapter: a train artefact, its `adapter.gguf`, or a PEFT folder.
     context: the most tokens that prompt and answer may have.
-
+    seats: how many tasks llama.cpp's `work` does together; other engines do one at a time.
     strict: whoever measures needs the engine that was asked for. Otherwise, where llama.cpp
         cannot be used at all, torch takes its place and a warning is logged; the backend's `name`
         says which one it is.
@@ -41,7 +43,7 @@ def open_backend(
     Raises:
         NoLlamaCpp: llama.cpp cannot be used here, and `strict`.
     """
-    backend = _open(path, kind, adapter, threads, context, strict)
+    backend = _open(path, kind, adapter, threads, context, seats, strict)
     try:
         yield backend
     finally:
@@ -49,7 +51,13 @@ def open_backend(
 
 
 def _open(
-    path: Path | str, kind: Kind, adapter: Path | None, threads: int, context: int, strict: bool
+    path: Path | str,
+    kind: Kind,
+    adapter: Path | None,
+    threads: int,
+    context: int,
+    seats: int,
+    strict: bool,
 ) -> Backend:
     if kind == "openai":
         from seemant.models.backends.openai_backend import OpenAI
@@ -60,7 +68,7 @@ def _open(
         from seemant.models.backends.llama_c import NoLlamaCpp
 
         try:
-            return _open_llamacpp(place, adapter, threads, context)
+            return _open_llamacpp(place, adapter, threads, context, seats)
         except NoLlamaCpp as error:
             if strict:
                 raise
@@ -72,7 +80,9 @@ def _open(
     return Torch(place, adapter=adapter, threads=threads, context=context)
 
 
-def _open_llamacpp(place: Path, adapter: Path | None, threads: int, context: int) -> Backend:
+def _open_llamacpp(
+    place: Path, adapter: Path | None, threads: int, context: int, seats: int
+) -> Backend:
     from seemant.models.backends.check import check_llamacpp
     from seemant.models.backends.llamacpp import LlamaCpp
 
@@ -83,15 +93,16 @@ def _open_llamacpp(place: Path, adapter: Path | None, threads: int, context: int
             where=str(place),
             fix="use the torch backend for it, or compress it to GGUF first",
         )
+    opened = partial(LlamaCpp, place, threads=threads, context=context, seats=seats)
     if adapter is None:
-        return LlamaCpp(place, threads=threads, context=context)
+        return opened()
     ready = adapter / ADAPTER_NAME if adapter.is_dir() else adapter
     if ready.is_file() and ready.suffix == ".gguf":
-        return LlamaCpp(place, adapter=ready, threads=threads, context=context)
+        return opened(adapter=ready)
     from seemant.formats.gguf_read import open_gguf
     from seemant.models.adapters import write_gguf_lora
 
     with TemporaryDirectory(prefix="seemant-") as folder:  # read whole when it is opened
         made = Path(folder) / ADAPTER_NAME
         write_gguf_lora(adapter, made, open_gguf(place))
-        return LlamaCpp(place, adapter=made, threads=threads, context=context)
+        return opened(adapter=made)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.errors import InputError, NoAnswer
+from seemant.models.backends.loop import one_by_one
 from seemant.models.backends.openai_address import read_address, read_key, without_secrets
 from seemant.models.backends.openai_http import post, post_stream
 from seemant.models.backends.openai_reply import (
@@ -24,7 +25,14 @@ from seemant.models.backends.openai_reply import (
     usage_in,
 )
 from seemant.models.backends.openai_settings import mended
-from seemant.models.backends.protocol import FinishReason, Generation, Likelihood, Sampling
+from seemant.models.backends.protocol import (
+    Done,
+    FinishReason,
+    Generation,
+    Likelihood,
+    Sampling,
+    Task,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +138,10 @@ class OpenAI:
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Refuse: a server gives no token ids."""
         self._cannot("give token ids")
+
+    def work(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Done]]:
+        """Yield what came of each task, one after another; see `Backend`."""
+        return one_by_one(self, tasks)
 
     def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[Likelihood]:
         """Refuse: a server gives no likelihood of a given text."""

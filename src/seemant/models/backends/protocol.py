@@ -81,6 +81,33 @@ class Likelihood:
     merged: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A prompt to be answered.
+
+    given: how the answer begins, read as if the model had written it; it is no part of the text
+        that comes back. stop: strings that end the answer.
+    """
+
+    prompt: str
+    sampling: Sampling
+    given: str = ""
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A context, and the continuations whose likelihood after it is asked for."""
+
+    context: str
+    continuations: tuple[str, ...]
+
+
+Task = Ask | Score
+Done = Generation | list[Likelihood]
+"""What comes of an `Ask`, and of a `Score`."""
+
+
 class Backend(Protocol):
     """An open model. Not safe for several threads at once."""
 
@@ -110,6 +137,16 @@ class Backend(Protocol):
         """Yield the answer in pieces as it is made; the generator's return value sums it up.
 
         The pieces joined are the text of `generate`: no broken character, no stop string.
+        """
+        ...
+
+    def work(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Done]]:
+        """Yield (which task, what came of it) as tasks are done; several may be at work together.
+
+        No result depends on what else is asked: each is that of `generate` or `loglikelihood`.
+
+        Raises:
+            InputError: a task does not fit the context.
         """
         ...
 

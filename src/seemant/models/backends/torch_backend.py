@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from seemant.core.errors import InputError
 from seemant.models.backends.likelihood import log_softmax
-from seemant.models.backends.loop import answer, check_room, drain
-from seemant.models.backends.protocol import Generation, Likelihood, Sampling
+from seemant.models.backends.loop import answer, check_room, drain, one_by_one
+from seemant.models.backends.protocol import Done, Generation, Likelihood, Sampling, Task
 from seemant.models.backends.split import split_pair
 from seemant.models.load import TorchModel, load_torch
 
@@ -94,6 +94,10 @@ class Torch:
                 text_of=growing_text(self._tokenizer.decode),
             )
         )
+
+    def work(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Done]]:
+        """Yield what came of each task, one after another; see `Backend`."""
+        return one_by_one(self, tasks)
 
     def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[Likelihood]:
         """Return the likelihood of each continuation; one whole pass each."""
