@@ -229,7 +229,8 @@ from seemant.core.stage import execute, file_input
 from seemant.distill.config import DistillConfig
 from seemant.distill.run import STAGE
 from seemant.distill.yields import speed
-config = DistillConfig(teacher=sys.argv[2], workers=2, retries=0)
+how = {"workers": int(sys.argv[4]), "timeout_s": float(sys.argv[5]), "retries": 0}
+config = DistillConfig(teacher=sys.argv[2], **how)
 inputs = {"paragraphs": file_input(Path(sys.argv[1]))}
 execute(STAGE, config, inputs, store=Path("."), out=Path(sys.argv[3]))
 """
@@ -238,6 +239,7 @@ execute(STAGE, config, inputs, store=Path("."), out=Path(sys.argv[3]))
 def test_a_run_killed_again_and_again_asks_nothing_twice_and_loses_nothing(
     paragraphs_file: Path, tmp_path: Path
 ) -> None:
+    """Each time it goes on with more workers and more patience: the question is the same."""
     out, journal = tmp_path / "killed", tmp_path / "killed" / "journal.jsonl"
 
     def lines() -> int:
@@ -246,8 +248,8 @@ def test_a_run_killed_again_and_again_asks_nothing_twice_and_loses_nothing(
     with serving(lambda text, n: good_answer(text), delay_s=0.15) as server:
         command = [sys.executable, "-c", RUN, str(paragraphs_file), server.teacher, str(out)]
         journalled: list[str] = []
-        for _ in range(3):
-            process = subprocess.Popen(command)
+        for more in range(3):
+            process = subprocess.Popen([*command, str(2 + more), str(60 * (1 + more))])
             target, end = lines() + 2, time.monotonic() + 30
             while lines() < target and time.monotonic() < end:
                 time.sleep(0.005)
@@ -259,7 +261,7 @@ def test_a_run_killed_again_and_again_asks_nothing_twice_and_loses_nothing(
         assert 6 <= len(journalled) < 12
         time.sleep(0.2)  # requests that were under way have been heard by now
         already = len(server.asked)
-        subprocess.run(command, check=True)
+        subprocess.run([*command, "5", "600"], check=True)
         again = Counter(server.asked[already:])
     texts = {paragraph(at).id: paragraph(at).text for at in range(12)}
     assert set(again) == {text for name, text in texts.items() if name not in journalled}

@@ -1,8 +1,10 @@
 """The settings of a measurement of speed."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 
 
 class BenchConfig(Config):
@@ -18,5 +20,5 @@ class BenchConfig(Config):
     """Threads that compute; no more than there are idle cores."""
     context: int = Field(default=512, ge=32)
     """Room for prompt and answer; its cache counts in the memory."""
-    timeout_s: float = Field(default=300.0, gt=0)
+    timeout_s: Annotated[float, HOW] = Field(default=300.0, gt=0)
     """Longest time for one run."""

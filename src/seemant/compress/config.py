@@ -1,7 +1,7 @@
 """The settings of the stage "compress"."""
 
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
@@ -10,7 +10,7 @@ from seemant.compress.methods.config import MethodConfig, Order
 from seemant.compress.methods.registry import method_of
 from seemant.compress.prune.masks import pattern_of
 from seemant.compress.search.groups import EMBEDDING, HEAD, MENU
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 from seemant.core.errors import BadConfig
 from seemant.core.records import LANGUAGES, Lang
 from seemant.formats.grids import Grid
@@ -113,7 +113,7 @@ class CompressConfig(Config):
     seed: int = 0
     """of which part of the calibration text is taken"""
 
-    threads: PositiveInt = 1
+    threads: Annotated[PositiveInt, HOW] = 1
     """threads of the calibrated methods"""
 
     name: str = ""

@@ -36,12 +36,31 @@ Bytes = Annotated[float, BeforeValidator(parse_bytes), Field(gt=0)]
 """A size in bytes that a person may write as 3.2GB or 200MB."""
 
 
+class _How:
+    """The mark of a setting that says how a question is answered, not what is asked."""
+
+
+HOW = _How()
+"""`Annotated[int, HOW]`: another value is the same question, whose work so far goes on."""
+
+
 class Config(BaseModel):
-    """A stage's settings: frozen, typed, unknown keys are errors. Flags and YAML come from it."""
+    """A stage's settings: frozen, typed, unknown keys are errors. Flags and YAML come from it.
+
+    A field is part of the question that a stage answers, unless it is marked as `HOW`.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True
     )
+
+    def asked(self) -> dict[str, Any]:
+        """Return the settings that are part of the question, as JSON."""
+        return self.model_dump(mode="json", exclude=how_fields(type(self)))
+
+    def given(self) -> dict[str, Any]:
+        """Return the settings that were given, as JSON: a config of them knows what was."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +69,11 @@ class Config(BaseModel):
         if not isinstance(values, dict):
             return values
         return {key: None if value == "none" else value for key, value in values.items()}
+
+
+def how_fields(kind: type[Config]) -> set[str]:
+    """Return the names of a config's settings that are no part of the question."""
+    return {name for name, field in kind.model_fields.items() if HOW in field.metadata}
 
 
 def load_yaml(path: Path) -> tuple[Any, dict[Key, int]]:

@@ -125,13 +125,14 @@ def _sha256_once(path: Path, size: int, mtime_ns: int) -> str:
 def identity(stage: Stage[C], config: C, inputs: Inputs) -> str:
     """Return the 12 hexadecimal digits that name this question.
 
-    An input is known by its content. What a model is called counts too: its languages and the
-    names of subjects come from there.
+    Of the settings those count that are part of the question (`Config.asked`): more threads or a
+    longer timeout go on with the work so far. An input is known by its content. What a model is
+    called counts too: its languages and the names of subjects come from there.
     """
     question = {
         "stage": stage.name,
         "version": stage.version,
-        "config": config.model_dump(mode="json"),
+        "config": config.asked(),
         "inputs": {role: given.sha256 for role, given in inputs.items()},
     }
     named = ("model", "folder")

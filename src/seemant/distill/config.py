@@ -1,5 +1,7 @@
 """The settings of a distillation run."""
 
+from typing import Annotated
+
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -9,7 +11,7 @@ from pydantic import (
     field_validator,
 )
 
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 from seemant.core.errors import BadConfig
 from seemant.core.records import LANGUAGES, Lang
 from seemant.models.backends.openai_address import read_address
@@ -38,18 +40,18 @@ class DistillConfig(Config):
     """Sampling temperature of a first attempt; 0 takes the likeliest token."""
     retry_temperature: NonNegativeFloat = 0.7
     """Temperature of a server's later attempts; the embedded teacher asks otherwise instead."""
-    workers: PositiveInt | None = None
+    workers: Annotated[PositiveInt | None, HOW] = None
     """Worker processes of the embedded teacher (none: one a core, at most 2), or requests that a
     server gets at once (none: 4)."""
-    threads: PositiveInt = 1
+    threads: Annotated[PositiveInt, HOW] = 1
     """Threads of each worker process; more than free cores make it many times slower."""
     context: int = Field(default=1024, ge=256)
     """Context of the embedded teacher, in tokens."""
-    timeout_s: PositiveFloat = 120.0
+    timeout_s: Annotated[PositiveFloat, HOW] = 120.0
     """Seconds without an answer after which a server counts as hanging."""
-    retries: NonNegativeInt = 3
+    retries: Annotated[NonNegativeInt, HOW] = 3
     """Times that a failed request is repeated before the run stops."""
-    give_up_after: PositiveInt = 8
+    give_up_after: Annotated[PositiveInt, HOW] = 8
     """Unreadable answers in a row after which a server counts as out of order."""
     subject: str | None = None
     """Name of the teacher in tables; none takes the model's."""

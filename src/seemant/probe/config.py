@@ -1,10 +1,10 @@
 """The settings of a probe."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 from seemant.core.records import LANGUAGES, Lang
 from seemant.models.chat_words import TemplateChoice
 
@@ -32,7 +32,7 @@ class ProbeConfig(Config):
     """The engine that answers; llama.cpp is what is deployed."""
     context: PositiveInt = 2048
     """Tokens that prompt and answer may fill together."""
-    threads: PositiveInt = 1
+    threads: Annotated[PositiveInt, HOW] = 1
     """Threads of the engine; more than free cores makes llama.cpp many times slower."""
     seed: NonNegativeInt = 0
     """Seed of sampled answers and of permutation tests."""

@@ -1,8 +1,10 @@
 """The settings of a divergence."""
 
+from typing import Annotated
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 from seemant.core.records import LANGUAGES, Lang
 
 
@@ -21,7 +23,7 @@ class DivergenceConfig(Config):
     """Compare the variant's file, through llama.cpp."""
     subject: str | None = None
     """What the measurements call the variant; none means its own name."""
-    threads: PositiveInt = 1
+    threads: Annotated[PositiveInt, HOW] = 1
     """Threads of both engines."""
     seed: NonNegativeInt = 0
     """Seed of the bootstrap."""

@@ -133,7 +133,7 @@ def _ask(
     inputs = node_inputs(node, artefacts, study)
     job = Job(
         stage=node.stage,
-        config=node.config.model_dump(mode="json"),
+        config=node.config.given(),
         inputs={role: (str(i.path), i.label, i.sha256) for role, i in inputs.items()},
         store=str(store),
         force=force,

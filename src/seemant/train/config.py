@@ -1,14 +1,14 @@
 """The settings of a fine-tuning run."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from seemant.core.config import Bytes, Config
+from seemant.core.config import HOW, Bytes, Config
 from seemant.core.records import Lang
 from seemant.models.chat_words import TemplateChoice
 
-# What a plan may choose: how a run is carried out, not what it learns from.
+# What a plan may choose where it was not given: how a run is carried out within its memory.
 MEMORY_FIELDS = (
     "base",
     "embedding",
@@ -75,23 +75,21 @@ class TrainConfig(Config):
     """Leave out pairs that failed one of the checks that their teacher's stage recorded."""
     max_news: float | None = None
     """Leave out pairs whose answer reads more like news than this (log-odds a letter; 0: even)."""
-    checkpointing: bool = False
+    checkpointing: Annotated[bool, HOW] = False
     """Compute each layer again in the backward pass: less memory, about a third more time."""
-    vocab_block: PositiveInt = 8192
+    vocab_block: Annotated[PositiveInt, HOW] = 8192
     """Vocabulary rows that the loss holds at a time; memory only, never the result."""
-    threads: PositiveInt | None = None
+    threads: Annotated[PositiveInt | None, HOW] = None
     """Threads of the matrix products; none means every free core."""
-    memory_limit: Bytes | None = None
+    memory_limit: Annotated[Bytes | None, HOW] = None
     """Most memory that the run may use, for example 2GB: planned before, and enforced."""
-    fixed: tuple[str, ...] | None = None
-    """Settings that the search for a plan within --memory-limit leaves alone; none: those given."""
     heldout_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of the paragraphs, in each language, whose pairs are kept out of training."""
     eval_every: PositiveInt = 20
     """Steps between two measurements of the held-out loss."""
-    save_every: PositiveInt = 10
+    save_every: Annotated[PositiveInt, HOW] = 10
     """Steps between two checkpoints."""
-    keep_checkpoints: PositiveInt = 2
+    keep_checkpoints: Annotated[PositiveInt, HOW] = 2
     """Newest checkpoints that are kept while the run goes on."""
     keep: Literal["last", "best-loss", "best-behaviour"] = "last"
     """Which weights become the student: the last, or the best at a held-out or behaviour check."""
@@ -125,7 +123,7 @@ class TrainConfig(Config):
     """Name of the student in tables; none derives it from the model's."""
     seed: NonNegativeInt = 0
     """Seed of the adapters' start, dropout, the held-out split and the order of the pairs."""
-    track: Literal["mlflow", "tensorboard"] | None = None
+    track: Annotated[Literal["mlflow", "tensorboard"] | None, HOW] = None
     """Show the run in another tool too; none: `events.jsonl` alone."""
 
     @model_validator(mode="before")
@@ -134,15 +132,6 @@ class TrainConfig(Config):
         """Epochs alone leave no place for the default number of steps."""
         if isinstance(values, dict) and values.get("epochs") not in (None, "none"):
             return {"steps": None, **values}
-        return values
-
-    @model_validator(mode="before")
-    @classmethod
-    def _given_is_fixed(cls, values: Any) -> Any:
-        """Write down which settings were given: a plan never changes what the user has fixed."""
-        if isinstance(values, dict) and values.get("memory_limit") not in (None, "none"):
-            given = [name for name in MEMORY_FIELDS if values.get(name, "auto") != "auto"]
-            return {"fixed": given, **values}
         return values
 
     @model_validator(mode="after")

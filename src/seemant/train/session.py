@@ -14,7 +14,7 @@ from seemant.core.measurement import Measurement
 from seemant.core.refs import short_name
 from seemant.core.runlog import log_event
 from seemant.core.stage import Inputs
-from seemant.train.config import TrainConfig
+from seemant.train.config import MEMORY_FIELDS, TrainConfig
 
 if TYPE_CHECKING:
     from seemant.train.fit import MakeHooks
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from seemant.train.rows.dataset import Data
     from seemant.train.rows.render import Form
     from seemant.train.scale.world import World
-
-# Settings that change how a run is carried out, never which run it is: a plan may choose them.
-CARRIED_OUT = ("checkpointing", "vocab_block", "batch", "accumulation", "pack", "base", "embedding")
-_ELSEWHERE = ("threads", "track", "keep_checkpoints", "memory_limit")
 
 
 def train_session(
@@ -79,7 +75,7 @@ def train_session(
         opened = open_model(base.path, use)
         around = Surroundings(
             belongs={
-                "config": json_sha256(config.model_dump(mode="json", exclude=set(_ELSEWHERE))),
+                "config": json_sha256(config.asked()),
                 "model": base.sha256,
                 "template": template.hash,
                 "pairs": json_sha256(data.facts()),
@@ -88,7 +84,7 @@ def train_session(
             machine={
                 **bits_depend_on(threads),
                 "ranks": world.size,
-                "plan": use.model_dump(include=set(CARRIED_OUT)),
+                "plan": use.model_dump(include=set(MEMORY_FIELDS)),
             },
             world=world,
             more_hooks=alarm,

@@ -1,8 +1,10 @@
 """The settings of an attribution."""
 
+from typing import Annotated
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 from seemant.core.records import LANGUAGES, Lang
 
 
@@ -23,7 +25,7 @@ class AttributionConfig(Config):
     """Compress every kind of matrix in every layer by itself, too: two to three times the work."""
     subject: str | None = None
     """What the measurements call the variant; none means its own name."""
-    threads: PositiveInt = 1
+    threads: Annotated[PositiveInt, HOW] = 1
     """Threads of torch."""
     seed: NonNegativeInt = 0
     """Seed of the bootstrap and of the noise."""

@@ -1,10 +1,10 @@
 """The settings of the stage "qat"."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 from seemant.core.records import Lang
 from seemant.formats.packing import BLOCK
 from seemant.formats.tensor_format import Search
@@ -79,13 +79,13 @@ class QatConfig(Config):
     teacher_compute: Literal["float32", "bfloat16"] = "float32"
     """Number type of the teacher."""
 
-    checkpointing: bool = False
+    checkpointing: Annotated[bool, HOW] = False
     """Keep only each layer's input and compute the layer again: less memory, a third more time."""
-    vocab_block: PositiveInt = 8192
+    vocab_block: Annotated[PositiveInt, HOW] = 8192
     """Vocabulary rows held at a time; memory only."""
-    save_every: PositiveInt = 25
+    save_every: Annotated[PositiveInt, HOW] = 25
     """Steps between checkpoints."""
-    threads: PositiveInt | None = None
+    threads: Annotated[PositiveInt | None, HOW] = None
     """Threads of the matrix products; none means every free core."""
     seed: int = 0
     """Order of the text, drawn positions, start of low-rank factors."""

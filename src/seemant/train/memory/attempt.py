@@ -83,8 +83,8 @@ def attempt(
         folder / JOB,
         {
             "stage": "pretrain" if isinstance(config, PretrainConfig) else "train",
-            "config": config.model_dump(mode="json"),
-            "use": use.model_dump(mode="json"),
+            "config": config.given(),
+            "use": use.given(),
             "inputs": {
                 role: {"path": str(each.path), "label": each.label, "sha256": each.sha256}
                 for role, each in inputs.items()

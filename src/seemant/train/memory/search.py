@@ -106,7 +106,7 @@ def plan_for(
 
 def fixed_fields(config: TrainConfig) -> set[str]:
     """Return the settings that the search must leave alone: those that were given."""
-    given = set(config.fixed or ()) & set(MEMORY_FIELDS)
+    given = config.model_fields_set.intersection(MEMORY_FIELDS)
     return {name for name in given if getattr(config, name) != "auto"}
 
 

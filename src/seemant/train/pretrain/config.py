@@ -1,10 +1,10 @@
 """The settings of a model made from nothing: its vocabulary, its shape, its budget."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from seemant.core.config import Bytes, Config
+from seemant.core.config import HOW, Bytes, Config
 from seemant.core.records import Lang
 
 Size = Literal["0.1M", "0.5M", "1M", "4M", "10M", "30M"]
@@ -71,13 +71,13 @@ class PretrainConfig(Config):
     """Weight of the squared log-normaliser, which keeps logits from drifting."""
     compute: Literal["float32", "bfloat16"] = "float32"
     """Number type of the activations; the weights are float32 always."""
-    checkpointing: bool = False
+    checkpointing: Annotated[bool, HOW] = False
     """Compute each layer again in the backward pass: less memory, about a third more time."""
-    vocab_block: PositiveInt = 8192
+    vocab_block: Annotated[PositiveInt, HOW] = 8192
     """Vocabulary rows that the loss holds at a time; memory only, never the result."""
-    memory_limit: Bytes | None = None
+    memory_limit: Annotated[Bytes | None, HOW] = None
     """Most memory that the run may use, for example 2GB: planned before step 1, and enforced."""
-    threads: PositiveInt | None = None
+    threads: Annotated[PositiveInt | None, HOW] = None
     """Threads of the matrix products; none means every free core."""
     heldout_share: float = Field(default=0.05, ge=0, lt=1)
     """Share of a file's documents, in each language, kept out; a corpus has its own such part."""
@@ -85,7 +85,7 @@ class PretrainConfig(Config):
     """Held-out tokens that are measured, about, in each language."""
     evaluations: PositiveInt = 10
     """Measurements of the held-out loss in the whole run."""
-    save_every: PositiveInt = 100
+    save_every: Annotated[PositiveInt, HOW] = 100
     """Steps between two checkpoints."""
     languages: tuple[Lang, ...] | None = None
     """Languages of the text to use; with just one, every line of a .txt file is in it."""

@@ -42,7 +42,6 @@ from seemant.train.student import LossSettings, Student
 _BETAS = (0.9, 0.95)  # the second moment forgets faster than in fine-tuning: GPT-3, appendix B
 FILL = 64  # few row counts, so that the matrix library compiles few kernels
 _TIMED_STEPS = 3
-_ELSEWHERE = {"threads", "memory_limit", "licence", "subject"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +166,9 @@ def _trained(
     threads: int,
     stop: Callable[[], bool],
 ) -> Fitted:
-    settings = config.model_dump(mode="json", exclude=_ELSEWHERE)
     around = Surroundings(
         belongs={
-            "config": json_sha256(settings),
+            "config": json_sha256(config.asked()),
             "text": inputs["text"].sha256,
             "steps": budget.steps,
         },

@@ -1,10 +1,10 @@
 """The settings of letting a student reword answers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 from seemant.core.records import Lang
 
 
@@ -19,7 +19,7 @@ class RewriteConfig(Config):
     """Languages to reword; pairs of others keep their answers. None means the model's own."""
     context: PositiveInt = 1024
     """Tokens that prompt and answer may fill together."""
-    threads: PositiveInt = 1
+    threads: Annotated[PositiveInt, HOW] = 1
     """Threads of the engine."""
     subject: str | None = None
     """What the measurements call the model; none means its reference's own name."""

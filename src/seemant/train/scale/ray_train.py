@@ -65,7 +65,7 @@ def train_with_ray(
 def job_of(config: TrainConfig, inputs: Inputs, out: Path) -> dict[str, Any]:
     """Return a job as plain values, which travel to the workers."""
     return {
-        "config": config.model_dump(mode="json"),
+        "config": config.given(),
         "inputs": {
             role: {"path": str(given.path.resolve()), "label": given.label, "sha256": given.sha256}
             for role, given in inputs.items()

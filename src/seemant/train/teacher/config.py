@@ -1,10 +1,10 @@
 """The settings of storing a teacher's token probabilities."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from seemant.core.config import Config
+from seemant.core.config import HOW, Config
 from seemant.core.records import Lang
 
 
@@ -29,11 +29,11 @@ class TargetsConfig(Config):
     """Put the study's system prompt before every question, in the question's language."""
     tokens: PositiveInt = 512
     """Tokens that the teacher reads at a time; memory and speed only."""
-    vocab_block: PositiveInt = 8192
+    vocab_block: Annotated[PositiveInt, HOW] = 8192
     """Vocabulary rows held at a time; memory only."""
     shard: PositiveInt = 256
     """Pairs in one file, and the work that a kill can lose."""
-    threads: PositiveInt | None = None
+    threads: Annotated[PositiveInt | None, HOW] = None
     """Threads of the matrix products; none means every free core."""
     languages: tuple[Lang, ...] | None = None
     """Languages to read; none means those that the teacher carries."""
