@@ -57,6 +57,30 @@ def test_every_folder_is_a_room_of_the_list() -> None:
     assert folders <= set(ROOMS)
 
 
+def files_imported(path: Path, known: dict[str, Path]) -> set[str]:
+    """Return the modules of ours that a file imports, at any depth."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            found |= {name for name in names if known.get(name, path) != path}
+    return found
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    known = {
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts): path
+        for path in SOURCE.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    left = {name: files_imported(path, known) for name, path in known.items()}
+    while free := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in free:
+            del left[name]
+    in_circles = {name for name in left if any(name in needs for needs in left.values())}
+    assert not in_circles, f"circles among {', '.join(sorted(in_circles))}"
+
+
 def test_core_never_imports_torch() -> None:
     for path in (SOURCE / "core").rglob("*.py"):
         assert not {name.split(".")[0] for name in imported(path)} & {"torch", "transformers"}

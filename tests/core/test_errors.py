@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from seemant.core.errors import BadFile, DiskFull, from_os_error
+from seemant.core.errors import BadFile, DiskFull
+from seemant.core.os_errors import from_os_error
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from seemant.core.errors import NoPermission, WorldError, from_os_error
+from seemant.core.errors import NoPermission, WorldError
+from seemant.core.os_errors import from_os_error
 from seemant.core.paths import cache_dir
 
 

@@ -103,7 +103,8 @@ def _misused(error: CycloptsError) -> int:
 
 
 def _fail(error: Exception) -> int:
-    from seemant.core.errors import SeemantError, from_os_error
+    from seemant.core.errors import SeemantError
+    from seemant.core.os_errors import from_os_error
 
     if isinstance(error, OSError) and not isinstance(error, SeemantError):
         error = from_os_error(error)

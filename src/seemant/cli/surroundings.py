@@ -10,7 +10,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from seemant.core.errors import InputError, from_os_error
+from seemant.core.errors import InputError
+from seemant.core.os_errors import from_os_error
 
 _UTF8 = "utf-8"
 _COLUMNS = 40  # with fewer the help cannot be laid out

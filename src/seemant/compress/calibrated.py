@@ -34,11 +34,11 @@ from seemant.compress.plan import EMBEDDING, HEAD, OUTER, TensorPlan, is_torch_o
 from seemant.compress.rounding import SlicewiseRounding
 from seemant.compress.source import Source, gathered
 from seemant.core.errors import BadConfig
+from seemant.core.memory import give_back_heap
 from seemant.core.progress import progress
 from seemant.core.stage import Input
 from seemant.formats.tensor_format import value_format
 from seemant.models.tokenizer import tokenizer_of_metadata
-from seemant.train.memory.worker import give_back_heap
 
 ROUNDED, STREAM = ".rounded", "stream"  # the second inside the first: they go together
 SAMPLE_TOKENS = 2048  # that AWQ's candidates are verified on, all languages together

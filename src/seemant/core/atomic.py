@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seemant.core.errors import FULL
+from seemant.core.os_errors import FULL
 from seemant.core.sync import sync_file, sync_folder
 
 

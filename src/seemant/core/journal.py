@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from seemant.core.errors import BadFile, from_os_error
+from seemant.core.errors import BadFile
+from seemant.core.os_errors import from_os_error
 from seemant.core.sync import sync_file
 
 

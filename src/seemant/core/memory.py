@@ -4,6 +4,8 @@
 /proc begins with the program itself.
 """
 
+import ctypes
+import gc
 import resource
 import sys
 from pathlib import Path
@@ -30,6 +32,15 @@ def resident_bytes() -> int:
 def anonymous_bytes() -> int:
     """Return the part that is no file's page, so that it can never be dropped and read again."""
     return _field("RssAnon")
+
+
+def give_back_heap() -> None:
+    """Give glibc's free pages back to the system, after something large was dropped."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return  # another C library: it keeps or returns them as it likes
 
 
 def allowed_bytes(root: Path = Path("/")) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from seemant.core.config import Config
-from seemant.core.errors import BadFile, InputError, from_os_error
+from seemant.core.errors import BadFile, InputError
 from seemant.core.folder import (
     drop_temporaries,
     empty,
@@ -37,6 +37,7 @@ from seemant.core.manifest import (
     now,
 )
 from seemant.core.measurement import Measurement
+from seemant.core.os_errors import from_os_error
 from seemant.core.runlog import log_event
 from seemant.core.usage import Usage
 

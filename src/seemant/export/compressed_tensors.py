@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from seemant.compress.reference.which import refuse_dithered
 from seemant.compress.verify import VariantMismatch
 from seemant.core.atomic import write_atomic
-from seemant.core.errors import BadConfig, BadFile, from_os_error
+from seemant.core.errors import BadConfig, BadFile
+from seemant.core.os_errors import from_os_error
 from seemant.export.int32_words import pack_words, unpack_words
 from seemant.export.packed_schemes import (
     Scheme,

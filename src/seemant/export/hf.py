@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from seemant.core.errors import from_os_error
+from seemant.core.os_errors import from_os_error
 
 _BESIDE = ("tokenizer*", "special_tokens*", "*.jinja", "chat_template*", "generation_config*")
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.atomic import atomic_path
-from seemant.core.errors import from_os_error
+from seemant.core.os_errors import from_os_error
 
 DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "I64": "<i8"}
 

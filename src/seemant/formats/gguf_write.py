@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.atomic import atomic_path
-from seemant.core.errors import from_os_error
+from seemant.core.os_errors import from_os_error
 from seemant.formats.ggml_types import TYPE_IDS, row_bytes
 from seemant.formats.gguf_meta import encode_meta, encode_string, typed
 from seemant.formats.gguf_read import DEFAULT_ALIGNMENT, MAGIC

@@ -13,14 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seemant.core.atomic import atomic_path, write_atomic
-from seemant.core.errors import (
-    BadFile,
-    DiskFull,
-    WorldError,
-    from_os_error,
-)
+from seemant.core.errors import BadFile, DiskFull, WorldError
 from seemant.core.hashing import file_sha256
 from seemant.core.lock import folder_lock
+from seemant.core.os_errors import from_os_error
 from seemant.core.progress import Tick, progress
 from seemant.core.refs import parse_ref
 from seemant.models.catalogue import Carrier, Entry, entries, entry_of

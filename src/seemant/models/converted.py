@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from seemant.core.atomic import write_atomic
-from seemant.core.errors import from_os_error
+from seemant.core.os_errors import from_os_error
 from seemant.models.catalogue import MODEL_NAME
 from seemant.models.expansions import alone_in, make_room, mark_used, place_of
 from seemant.models.hf_folder import weight_files

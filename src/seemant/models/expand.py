@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from seemant.core.atomic import atomic_path, write_atomic
-from seemant.core.errors import from_os_error
 from seemant.core.hashing import file_sha256
+from seemant.core.os_errors import from_os_error
 from seemant.formats.gguf_read import GgufFile, open_gguf
 from seemant.models.chat_words import words_of_metadata
 from seemant.models.expansions import alone_in, expansion_of, make_room, mark_used

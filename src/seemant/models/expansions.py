@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from seemant.core.errors import Locked, SeemantError, from_os_error
+from seemant.core.errors import Locked, SeemantError
 from seemant.core.hashing import json_sha256, sampled_sha256
 from seemant.core.lock import folder_lock
+from seemant.core.os_errors import from_os_error
 from seemant.core.paths import cache_dir
 
 LAYOUT_VERSION = 2  # raise it when the folder's content can change

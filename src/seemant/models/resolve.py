@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from seemant.core.errors import BadFile, Offline, UnknownModel, from_os_error, nearest
+from seemant.core.errors import BadFile, Offline, UnknownModel, nearest
 from seemant.core.folder import refuse_unfinished
 from seemant.core.jsonl import read_json
+from seemant.core.os_errors import from_os_error
 from seemant.core.records import LANGUAGES, Lang
 from seemant.core.refs import SCHEMES, ModelRef, parse_ref, short_name
 from seemant.models.carriers import embedded_name

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from contextlib import suppress
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from seemant.core.errors import InputError, SeemantError
@@ -16,11 +16,9 @@ from seemant.models.backends.protocol import Generation
 from seemant.serve.body import read_body
 from seemant.serve.config import is_loopback
 from seemant.serve.conversation import prompt_of
+from seemant.serve.listening import ModelServer
 from seemant.serve.replies import Kind, error_body, event, piece, reply, usage
 from seemant.serve.requests import ChatRequest, CompletionRequest, Refusal, read_request
-
-if TYPE_CHECKING:
-    from seemant.serve.server import ModelServer
 
 TIMEOUT_S = 30.0  # for a client to send its request
 _READS, _ASKS = ("GET", "HEAD", "OPTIONS"), ("POST", "OPTIONS")
@@ -30,7 +28,7 @@ _ANSWERS = ("/chat/completions", "/completions")
 class Handler(BaseHTTPRequestHandler):
     """Answers one connection."""
 
-    server: "ModelServer"
+    server: ModelServer
     protocol_version = "HTTP/1.1"
     server_version = "seemant"
     sys_version = ""

@@ -1,12 +1,10 @@
 """Serving one model: open it, listen, answer, end cleanly."""
 
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from seemant.core.errors import WorldError
@@ -17,6 +15,7 @@ from seemant.models.resolve import weights_in
 from seemant.serve.config import ServeConfig, check_exposure
 from seemant.serve.engine import Engine
 from seemant.serve.handler import Handler
+from seemant.serve.listening import ModelServer
 
 
 def serve(
@@ -77,35 +76,11 @@ def running(
             engine.close()
 
 
-class ModelServer(ThreadingHTTPServer):
-    """The listening socket and what the handlers need."""
-
-    daemon_threads = True
-    block_on_close = False  # `Engine.close` ends what the handlers wait for
-
-    def __init__(
-        self, config: ServeConfig, engine: Engine, template: Template, model_name: str
-    ) -> None:
-        if ":" in config.host:
-            self.address_family = socket.AF_INET6
-        super().__init__((config.host, config.port), Handler)
-        self.engine = engine
-        self.template = template
-        self.model_name = model_name
-        self.token = config.token
-        self.created = int(time.time())
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        self.address = f"http://{host}:{self.server_port}"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Stay silent about clients that go away; handlers answer all other errors."""
-
-
 def _listen(
     config: ServeConfig, engine: Engine, template: Template, model_name: str
 ) -> ModelServer:
     try:
-        return ModelServer(config, engine, template, model_name)
+        return ModelServer(config, engine, template, model_name, Handler)
     except OSError as error:
         raise WorldError(
             f"cannot listen on {config.host}:{config.port}: {error.strerror or error}",

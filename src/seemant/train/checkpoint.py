@@ -17,9 +17,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from seemant.core.errors import BadFile, DiskFull, SeemantError, from_os_error
+from seemant.core.errors import BadFile, DiskFull, SeemantError
 from seemant.core.hashing import file_sha256
 from seemant.core.jsonl import read_json, write_json
+from seemant.core.os_errors import from_os_error
 from seemant.core.sync import sync_folder
 from seemant.train.hooks import Hook
 from seemant.train.lines import Best, Progress, StepLine

@@ -44,11 +44,11 @@ def train_session(
         InputError: the model's template, tokenizer or head cannot be trained on.
         WorldError: a full disk, or a loss that is not finite; the same call goes on.
     """
+    from seemant.core.memory import give_back_heap
     from seemant.models.resolve import weights_in
     from seemant.train.asked import check_asked
     from seemant.train.determinism import bits_depend_on, deterministic
     from seemant.train.fit import Surroundings, fit
-    from seemant.train.memory.worker import give_back_heap
     from seemant.train.opened import open_model
     from seemant.train.results import Run, measurements, save_results
     from seemant.train.rows.dataset import read_data

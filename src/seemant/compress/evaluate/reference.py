@@ -17,7 +17,8 @@ from torch import Tensor
 from seemant.compress.evaluate.chunks import batches_of, scored
 from seemant.compress.evaluate.head import Head
 from seemant.core.atomic import atomic_path
-from seemant.core.errors import BadFile, from_os_error
+from seemant.core.errors import BadFile
+from seemant.core.os_errors import from_os_error
 from seemant.models.decoder.decoder import Decoder
 from seemant.train.tensor_file import write_tensors
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from seemant.compress.qat.freeze import Flips
 from seemant.core.atomic import atomic_path
-from seemant.core.errors import BadFile, from_os_error
+from seemant.core.errors import BadFile
+from seemant.core.os_errors import from_os_error
 from seemant.train.tensor_file import write_tensors
 
 FOLDER = ".checkpoints"

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from seemant.core.atomic import atomic_path
-from seemant.core.errors import from_os_error
 from seemant.core.hashing import json_sha256
+from seemant.core.os_errors import from_os_error
 from seemant.models.decoder.decoder import Decoder
 from seemant.models.frozen.matrix import FrozenMatrix
 

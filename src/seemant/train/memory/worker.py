@@ -9,7 +9,6 @@ clean stop: the step is finished and a checkpoint written.
 """
 
 import ctypes
-import gc
 import os
 import signal
 import sys
@@ -17,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from seemant.core.errors import InputError, SeemantError, from_os_error
+from seemant.core.errors import InputError, SeemantError
 from seemant.core.jsonl import read_json, write_json
 from seemant.core.memory import peak_bytes
+from seemant.core.os_errors import from_os_error
 from seemant.core.process import die_with_parent
 from seemant.models.decoder.kernel_cache import bound_caches
 from seemant.train.memory.terms import KERNELS
@@ -73,15 +73,6 @@ def fix_allocator(threshold: int) -> bool:
         return False
     mallopt.argtypes, mallopt.restype = (ctypes.c_int, ctypes.c_int), ctypes.c_int
     return bool(mallopt(_M_MMAP_THRESHOLD, threshold))
-
-
-def give_back_heap() -> None:
-    """Give glibc's free pages back to the system, after something large was dropped."""
-    gc.collect()
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        return  # another C library: it keeps or returns them as it likes
 
 
 def _do(job: dict[str, Any], out: Path, stop: Callable[[], bool]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch import nn
 from seemant.core.hashing import json_sha256
 from seemant.core.machine import cores
 from seemant.core.measurement import Measurement
-from seemant.core.memory import resident_bytes
+from seemant.core.memory import give_back_heap, resident_bytes
 from seemant.core.runlog import log_event
 from seemant.core.stage import Inputs
 from seemant.models.decoder.decoder import Decoder
@@ -23,7 +23,6 @@ from seemant.models.decoder.trainable import trainable_decoder
 from seemant.models.tokenizer import Tokenizer
 from seemant.train.determinism import bits_depend_on, deterministic
 from seemant.train.fit import Fitted, Surroundings, fit
-from seemant.train.memory.worker import give_back_heap
 from seemant.train.objective import answers_only
 from seemant.train.optim import make_optimiser
 from seemant.train.pretrain.budget import Budget, budget_of
