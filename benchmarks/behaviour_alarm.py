@@ -298,7 +298,7 @@ def replay_rows(clean: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def rate_of(run: dict[str, Any], kind: str) -> float:
     """Return the share of a run's traces that ring."""
-    from seemant.train.alarm.bounds import Bounds
+    from seemant.stats.sequential import Bounds
 
     falls = np.array(list(run["falls"].values()))  # (signals, looks, families)
     languages = np.array(run["languages"])

@@ -21,8 +21,8 @@ from behaviour_data import clean_pairs, news_pairs, replay_pairs
 from seemant.core.jsonl import read_json, write_json
 from seemant.core.records import Lang
 from seemant.core.seeds import rng
+from seemant.stats.sequential import Bounds
 from seemant.train.adapt import adapt, trainable
-from seemant.train.alarm.bounds import Bounds
 from seemant.train.alarm.hook import Alarm
 from seemant.train.alarm.likelihoods import Passes
 from seemant.train.alarm.probes import dealt

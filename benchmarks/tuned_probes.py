@@ -19,9 +19,9 @@ from seemant.core.measurement import Measurement
 from seemant.core.records import Lang
 from seemant.core.stage import Done, execute, file_input
 from seemant.probe.config import ProbeConfig
-from seemant.probe.intervals import proportion
 from seemant.probe.run import STAGE as PROBE
 from seemant.probe.score import load_before
+from seemant.stats.clusters import proportion
 
 GRID = "q4_0"
 METRICS = ("choice_accuracy", "pmi_margin", "accuracy", "script_followed")

@@ -7,6 +7,7 @@ import pytest
 
 ROOMS = [
     "core",
+    "stats",
     "formats",
     "models",
     "corpus",
@@ -84,6 +85,11 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 def test_core_never_imports_torch() -> None:
     for path in (SOURCE / "core").rglob("*.py"):
         assert not {name.split(".")[0] for name in imported(path)} & {"torch", "transformers"}
+
+
+def test_stats_need_no_scipy_which_a_memory_limited_worker_does_without() -> None:
+    for path in (SOURCE / "stats").rglob("*.py"):
+        assert not {name.split(".")[0] for name in imported(path)} & {"torch", "scipy"}, path
 
 
 @pytest.mark.parametrize("name", ["config.py", "run.py"])

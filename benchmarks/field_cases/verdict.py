@@ -13,7 +13,7 @@ from field_cases.place import Case, Place
 from seemant.core.config import Config
 from seemant.core.measurement import Measurement, of_interval
 from seemant.core.stage import Done, Input, Stage, execute
-from seemant.probe.intervals import proportion
+from seemant.stats.clusters import proportion
 
 LANGUAGES = ("hi", "kn")
 

@@ -11,7 +11,7 @@ from seemant.core.config import Config
 from seemant.core.hashing import text_sha256
 from seemant.core.measurement import Measurement, exact, of_interval
 from seemant.core.stage import Done, Input, Stage, execute
-from seemant.probe.intervals import proportion
+from seemant.stats.clusters import proportion
 
 
 class AnyConfig(Config):

@@ -7,7 +7,7 @@ import pytest
 
 from seemant.frontier.floors import Request, misses, word_for, worst_quality
 from seemant.frontier.verdict import tally_of
-from seemant.probe.intervals import proportion
+from seemant.stats.clusters import proportion
 
 
 def quality(value: float, half: float | None = 0.05) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from seemant.frontier.floors import UNREACHED, Request, worst_quality
 from seemant.frontier.pick import Answer, answer
-from seemant.probe.intervals import cluster_mean
+from seemant.stats.clusters import cluster_mean
 from tests.frontier.test_floors import answered
 
 FAMILIES = [f"f{i}" for i in range(40)]

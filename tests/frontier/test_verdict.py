@@ -21,7 +21,7 @@ from seemant.frontier.verdict import (
     word_of,
     worst,
 )
-from seemant.probe.intervals import proportion
+from seemant.stats.clusters import proportion
 
 
 def reading(right: int, asked: int) -> dict[str, Any]:

@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from scipy import stats
 
-from seemant.core.measurement import TOO_FEW
-from seemant.probe.chunk_sums import chunk_of, draws, expanded_tail, ratio
+from seemant.probe.chunk_sums import chunk_of
 from seemant.probe.divergence import TokenDivergence, joined, rows_divergence
 
 Rows = NDArray[np.float32]
@@ -96,53 +94,3 @@ def test_sums_add_up_over_chunks(a: Rows, b: Rows, cut: int) -> None:
         assert getattr(x, name) + getattr(y, name) == pytest.approx(getattr(one, name), abs=1e-9)
     assert max(x.kld_max, y.kld_max) == one.kld_max
     np.testing.assert_array_equal(joined([first, second]).kld, whole.kld)
-
-
-def test_the_ratio_weighs_chunks_by_their_tokens() -> None:
-    drawn = draws(8, np.random.default_rng(0), 2000)
-    assert (drawn.sum(axis=1) == 8).all()
-    sizes = [10.0] * 7 + [100.0]
-    found = ratio([10.0] * 7 + [0.0], sizes, drawn)
-    assert found.value == pytest.approx(70 / 170)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < found.value < found.high
-    assert (found.n, found.n_clusters) == (170, 8)
-
-
-def test_a_constant_has_an_interval_without_width() -> None:
-    drawn = draws(9, np.random.default_rng(0))
-    found = ratio([2.0 * n for n in range(1, 10)], [float(n) for n in range(1, 10)], drawn)
-    assert (found.low, found.value, found.high) == pytest.approx((2.0, 2.0, 2.0))
-    grown = ratio([1.0] * 9, [1.0] * 9, drawn, exponential=True)
-    assert (grown.low, grown.value, grown.high) == pytest.approx((math.e,) * 3)
-
-
-def test_few_chunks_have_no_interval() -> None:
-    found = ratio([1.0] * 7, [1.0] * 7, draws(7, np.random.default_rng(0), 10))
-    assert (found.low, found.method) == (None, TOO_FEW)
-
-
-def test_the_bootstrap_covers() -> None:
-    """Ratio of means over 10 chunks of unequal size: the plain percentiles would not."""
-    rng = np.random.default_rng(2)
-    hits, plain, repetitions = 0, 0, 3000
-    drawn = draws(10, rng, 2000)
-    for _ in range(repetitions):
-        sizes = rng.integers(40, 80, 10).astype(float)
-        sums = rng.gamma(16.0, 0.0125, 10) * sizes
-        low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [0.025, 0.975])
-        plain += low <= 0.2 <= high
-        found = ratio(sums.tolist(), sizes.tolist(), drawn)
-        assert found.low is not None
-        assert found.high is not None
-        hits += found.low <= 0.2 <= found.high
-    assert 0.935 <= hits / repetitions <= 0.965
-    assert plain / repetitions < 0.925
-
-
-def test_the_expanded_tail_is_that_of_t_and_goes_to_its_normal_share() -> None:
-    expected = stats.norm.cdf(-stats.t.ppf(0.975, 9) * math.sqrt(10 / 9))
-    assert expanded_tail(10) == pytest.approx(expected)
-    assert expanded_tail(10) < expanded_tail(40) < 0.025
-    assert expanded_tail(100_000) == pytest.approx(0.025, rel=1e-3)

@@ -17,8 +17,8 @@ from functools import cache
 from hashlib import sha256
 
 from seemant.core.records import Lang
-from seemant.corpus.quantile import quantile
 from seemant.corpus.shipped import shipped
+from seemant.stats.quantile import quantile
 
 ORDERS = (3, 4, 5)
 PRIOR = 1000.0  # a: pseudo-counts in all; a paragraph of 250 characters has about 750 n-grams

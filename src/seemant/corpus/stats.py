@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from seemant.core.records import Lang, Paragraph
-from seemant.corpus.quantile import quantile
 from seemant.corpus.register import news_score, news_threshold
 from seemant.corpus.scripts import script_share, words
 from seemant.corpus.splits import split_of
+from seemant.stats.quantile import quantile
 
 FULL_SAMPLE = 500  # paragraphs a language for what costs milliseconds each
 _SHARES = {"min": 0.0, "p5": 0.05, "p50": 0.5, "p95": 0.95, "max": 1.0}

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from seemant.core.measurement import Measurement, exact
+from seemant.core.measurement import Measurement, exact, of_interval
 from seemant.core.records import LANGUAGES, Pair
 from seemant.distill.verdict import Dropped
 
 
 def yields(subject: str, kept: Sequence[Pair], dropped: Sequence[Dropped]) -> list[Measurement]:
     """Return the yield, over all and by language; clusters are paragraphs."""
-    from seemant.probe.intervals import proportion
+    from seemant.stats.clusters import proportion
 
     found = []
     for lang in (None, *LANGUAGES):
@@ -19,20 +19,7 @@ def yields(subject: str, kept: Sequence[Pair], dropped: Sequence[Dropped]) -> li
         if not good and not bad:
             continue
         share = proportion([1.0] * len(good) + [0.0] * len(bad), [*good, *bad])
-        found.append(
-            Measurement(
-                subject=subject,
-                metric="yield",
-                lang=lang,
-                value=share.value,
-                unit="share",
-                ci_low=share.low,
-                ci_high=share.high,
-                ci_method=share.method,
-                n=share.n,
-                n_clusters=share.n_clusters,
-            )
-        )
+        found.append(of_interval(subject, "yield", lang, share, {}, "share"))
     return found
 
 

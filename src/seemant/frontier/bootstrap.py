@@ -6,20 +6,18 @@ candidates are judged on the same draw, which takes a family's difficulty out of
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seemant.core.seeds import rng
 from seemant.frontier.dominance import Floats, dominates
+from seemant.stats.bootstrap import draws
 
 # Sums of the same numbers in another order differ in the 16th digit; a tie must stay a tie.
 _DIGITS = 12
 
 
-def draw(n_families: int, resamples: int, seed: int) -> NDArray[np.float64]:
+def draw(n_families: int, resamples: int, seed: int) -> Floats:
     """Return how often each family is drawn, (resamples, families); each row sums to n_families."""
-    chances = np.full(n_families, 1 / n_families)
-    counts = rng(seed, "frontier", "families").multinomial(n_families, chances, size=resamples)
-    return counts.astype(np.float64)
+    return draws(n_families, rng(seed, "frontier", "families"), resamples)
 
 
 def resampled_means(scores: Floats, counts: Floats) -> Floats:

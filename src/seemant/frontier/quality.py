@@ -6,8 +6,8 @@ Only likelihood margins compare models with different bases and vocabularies.
 from collections.abc import Mapping
 from typing import Any
 
-from seemant.core.measurement import Measurement
-from seemant.probe.intervals import cluster_mean
+from seemant.core.measurement import Measurement, of_interval
+from seemant.stats.clusters import cluster_mean
 
 
 def quality(subject: str, lang: str, margins: Mapping[str, float]) -> Measurement:
@@ -17,18 +17,7 @@ def quality(subject: str, lang: str, margins: Mapping[str, float]) -> Measuremen
     many probes it has.
     """
     found = cluster_mean(list(margins.values()), list(margins))
-    return Measurement(
-        subject=subject,
-        metric="pmi_margin",
-        lang=lang,
-        value=found.value,
-        unit="nats/byte",
-        ci_low=found.low,
-        ci_high=found.high,
-        ci_method=found.method,
-        n=found.n,
-        n_clusters=found.n_clusters,
-    )
+    return of_interval(subject, "pmi_margin", lang, found, {}, "nats/byte")
 
 
 def as_row(measurement: Measurement) -> dict[str, Any]:

@@ -11,7 +11,7 @@ The only place where these rules stand. For one language, in this order:
 5. *weak*: anything else; better than guessing, and not surely above the floor.
 
 A model is as good as its worst language, and *too big* where the device cannot hold it. The
-interval is the 95 % one of `seemant.probe.intervals.proportion`: cluster t in the middle, Wilson's
+interval is the 95 % one of `seemant.stats.clusters.proportion`: cluster t in the middle, Wilson's
 at the ends, questions about one fact counted as one.
 """
 

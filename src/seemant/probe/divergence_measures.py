@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from seemant.core.interval import Interval
 from seemant.core.measurement import Measurement, of_interval
 from seemant.core.records import Lang
 from seemant.core.seeds import rng
-from seemant.probe.chunk_sums import Chunk, Floats, draws, ratio
+from seemant.probe.chunk_sums import Chunk
 from seemant.probe.compare import DEPLOYED, TORCH, WEIGHTS, Tokens
-from seemant.probe.intervals import Interval
+from seemant.stats.bootstrap import Floats, draws, ratio
 
 RUNTIME, REFERENCE = "runtime", "reference"
 QUANTILES = {"kld_median": 0.5, "kld_p90": 0.9, "kld_p99": 0.99}

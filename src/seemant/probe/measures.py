@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from seemant.core.interval import Interval
 from seemant.core.measurement import Measurement, exact, of_interval
 from seemant.core.records import Lang
 from seemant.core.seeds import rng
 from seemant.probe.diagnose import LABELS, MIN_SCRIPT_SHARE
-from seemant.probe.intervals import Interval, cluster_mean, paired_difference, proportion, sign_flip
 from seemant.probe.score import Score
+from seemant.stats.clusters import cluster_mean, paired_difference, proportion, sign_flip
 
 Conditions = dict[str, str | int | float | bool | None]
 Value = Callable[[Score], float | None]

@@ -1,20 +1,16 @@
 """The loss on held-out pairs, with an interval that respects their clusters."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from seemant.core.interval import Interval
-from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
+from seemant.stats.clusters import cluster_ratio, cluster_sums
 from seemant.train.adapt import LoraLinear
-from seemant.train.alarm.student_t import t_bound
 from seemant.train.objective import base_hidden
 from seemant.train.rows.render import Row
 from seemant.train.student import Student
-
-T_INTERVAL = "t over paragraphs, ratio estimator"
 
 
 def answer_nats(student: Student, rows: Sequence[Row], tokens: int) -> list[float]:
@@ -66,26 +62,13 @@ def by_tokens(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
 
 
 def nats_per_token(nats: Sequence[float], rows: Sequence[Row]) -> Interval:
-    """Return R = (sum of nats) / (sum of answer tokens), clustered by paragraph.
+    """Return (sum of nats) / (sum of answer tokens) with its interval, clustered by paragraph.
 
-    The interval is R ± t · se, se² = C / (C - 1) · Σ_c (S_c - R N_c)² / (Σ N_c)², with S_c and
-    N_c the nats and tokens of cluster c and t of C - 1 degrees of freedom: the linearised
-    variance of a ratio (Cochran, Sampling Techniques, 3rd ed., section 6.3). Differences of nats
-    between two models on the same rows give the interval of the paired difference.
+    Differences of nats between two models on the same rows give that of the paired difference.
     """
-    sums: dict[str, list[float]] = {}
-    for value, row in zip(nats, rows, strict=True):
-        cluster = sums.setdefault(row.paragraph, [0.0, 0.0])
-        cluster[0] += value
-        cluster[1] += row.n_answer
-    tokens = sum(n for _, n in sums.values())
-    ratio = sum(s for s, _ in sums.values()) / tokens
-    clusters = len(sums)
-    if clusters < MIN_CLUSTERS:
-        return Interval(ratio, None, None, TOO_FEW, len(rows), clusters)
-    squares = sum((s - ratio * n) ** 2 for s, n in sums.values())
-    half = t_bound(0.025, clusters - 1) * math.sqrt(clusters / (clusters - 1) * squares) / tokens
-    return Interval(ratio, ratio - half, ratio + half, T_INTERVAL, len(rows), clusters)
+    paragraphs = [row.paragraph for row in rows]
+    tokens = cluster_sums([row.n_answer for row in rows], paragraphs)
+    return cluster_ratio(cluster_sums(nats, paragraphs), tokens, n=len(rows), over="paragraphs")
 
 
 def by_language(rows: Sequence[Row]) -> Mapping[str | None, list[int]]:

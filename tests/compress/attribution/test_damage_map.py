@@ -12,11 +12,11 @@ from seemant.compress.attribution.decoders import Pair
 from seemant.compress.attribution.explain import explain
 from seemant.compress.attribution.reading import reading
 from seemant.compress.attribution.scoring import chunk_sums
-from seemant.compress.attribution.statistics import Floats
 from seemant.compress.attribution.summary import summarise
 from seemant.compress.attribution.table import damage_table
 from seemant.compress.attribution.text import Text
 from seemant.compress.attribution.twins import twin_weight
+from seemant.stats.bootstrap import Floats
 from tests.compress.attribution import pairs
 
 

@@ -2,45 +2,18 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from seemant.compress.attribution.statistics import (
     additive,
     against_the_median,
-    benjamini_hochberg,
-    quotient,
     rank_correlation,
     spearman,
 )
 from seemant.core.measurement import TOO_FEW
-from seemant.probe.chunk_sums import draws
+from seemant.stats.bootstrap import draws, ratio
 
 RNG = np.random.default_rng
-
-
-def naive_rejections(p: list[float], alpha: float) -> set[int]:
-    """Benjamini and Hochberg's rule word by word: the largest k with p_(k) <= k/m alpha."""
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    k = 0
-    for place, index in enumerate(order, start=1):
-        if p[index] <= place / len(p) * alpha:
-            k = place
-    return set(order[:k])
-
-
-@given(st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=1, max_size=30),
-       st.sampled_from([0.0101, 0.0503, 0.2007]))  # fmt: skip
-def test_bh_rejects_what_its_rule_rejects(p: list[float], alpha: float) -> None:
-    q = benjamini_hochberg(p)
-    assert set(np.flatnonzero(q <= alpha)) == naive_rejections(p, alpha)
-    assert (q >= np.array(p) - 1e-12).all() and (q <= 1).all()
-
-
-def test_bh_is_scipy_s() -> None:
-    p = RNG(0).uniform(size=50) ** 3
-    assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p), rel=1e-12)
 
 
 def test_rank_correlation_is_scipy_s_also_with_ties() -> None:
@@ -58,7 +31,7 @@ def test_only_the_cell_that_differs_is_found() -> None:
     sums = common * generator.gamma(50, 0.02, size=(12, 30))
     sums[7] *= 1.5
     p = against_the_median(sums, np.full(30, 40.0), draws(30, RNG(0), 4000))
-    assert np.flatnonzero(benjamini_hochberg(p) <= 0.05).tolist() == [7]
+    assert np.flatnonzero(stats.false_discovery_control(p) <= 0.05).tolist() == [7]
 
 
 def test_equal_cells_are_called_different_no_more_often_than_the_level() -> None:
@@ -72,7 +45,7 @@ def test_equal_cells_are_called_different_no_more_often_than_the_level() -> None
 def test_too_few_chunks_tell_nothing() -> None:
     sums = RNG(0).gamma(1, 1, size=(5, 7))
     assert (against_the_median(sums, np.ones(7), draws(7, RNG(0), 100)) == 1).all()
-    found = quotient(sums[0], sums[1], draws(7, RNG(0), 100))
+    found = ratio(sums[0], sums[1], draws(7, RNG(0), 100))
     assert found.low is None and found.method == TOO_FEW
     none = spearman(np.arange(5.0), sums, np.ones(7), draws(7, RNG(0), 100), RNG(0))
     assert none.rho is None
@@ -81,11 +54,11 @@ def test_too_few_chunks_tell_nothing() -> None:
 def test_a_quotient_of_paired_chunks_is_tight() -> None:
     under = RNG(0).gamma(1, 1, size=40)
     over = 2 * under * RNG(1).gamma(400, 1 / 400, 40)
-    found = quotient(over, under, draws(40, RNG(2), 2000))
+    found = ratio(over, under, draws(40, RNG(2), 2000))
     assert found.value == pytest.approx(over.sum() / under.sum())
     assert found.low is not None and found.high is not None
     assert found.low < found.value < found.high < found.low + 0.1
-    alike = quotient(2 * under, under, draws(40, RNG(2), 2000))
+    alike = ratio(2 * under, under, draws(40, RNG(2), 2000))
     assert alike.low == pytest.approx(2) and alike.high == pytest.approx(2)
 
 

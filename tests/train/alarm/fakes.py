@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seemant.train.alarm.bounds import Bounds, Rule
+from seemant.stats.sequential import Bounds, Rule
 from seemant.train.alarm.hook import Alarm
 from seemant.train.alarm.quiz import Continuation, Family, Quiz
 from seemant.train.alarm.schedule import Schedule

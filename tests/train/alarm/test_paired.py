@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
-from seemant.train.alarm.bounds import Bounds
+from seemant.stats.sequential import Bounds
+from seemant.stats.tails import hall, tail
 from seemant.train.alarm.paired import fall, lower_end
-from seemant.train.alarm.tails import hall, tail
 
 LEVEL = Bounds(checks=20, signals=4).level
 

@@ -20,15 +20,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from seemant.compress.attribution.statistics import Floats
-from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
 from seemant.core.records import Lang, Record
 from seemant.core.seeds import rng
-from seemant.probe.chunk_sums import METHOD, draws, expanded_tail
-from seemant.probe.intervals import proportion
 from seemant.probe.score import Score
+from seemant.stats.bootstrap import draws, ratio
+from seemant.stats.clusters import cluster_sums, proportion
 
 Kind = Literal["taught", "own", "conduct"]
 KINDS: tuple[Kind, ...] = ("taught", "own", "conduct")
@@ -125,52 +121,28 @@ def _kept(
     seed: int,
 ) -> Kept:
     families = [tuned[p].family for p in probes]
-    names = list(dict.fromkeys(families))
-    over = by_family(probes, {p: margin(point.scores[p]) for p in probes}, tuned, names)
-    under = by_family(probes, {p: margin(tuned[p]) for p in probes}, tuned, names)
-    low = high = None
-    g = len(names)
-    if g >= MIN_CLUSTERS:
-        drawn = draws(g, rng(seed, "kept", kind, lang or "all"), DRAWS)
-        low, high = ends((drawn @ over) / (drawn @ under), g)
+    over = cluster_sums([margin(point.scores[p]) for p in probes], families)
+    under = cluster_sums([margin(tuned[p]) for p in probes], families)
+    drawn = draws(len(over), rng(seed, "kept", kind, lang or "all"), DRAWS)
+    kept = ratio(over, under, drawn, n=len(probes))
     chosen = proportion([float(bool(point.scores[p].choice)) for p in probes], families)
     return Kept(
         kind=kind,
         lang=lang,
         subject=point.subject,
         bits=point.bits,
-        kept=float(over.sum() / under.sum()),
-        kept_low=low,
-        kept_high=high,
+        kept=kept.value,
+        kept_low=kept.low,
+        kept_high=kept.high,
         margin=float(over.sum() / len(probes)),
         tuned_margin=float(under.sum() / len(probes)),
         chosen=chosen.value,
         chosen_low=chosen.low,
         chosen_high=chosen.high,
-        method=METHOD if low is not None else TOO_FEW,
-        n=len(probes),
-        n_families=g,
+        method=kept.method,
+        n=kept.n,
+        n_families=kept.n_clusters,
     )
-
-
-def by_family(
-    probes: Sequence[str],
-    values: Mapping[str, float],
-    tuned: Mapping[str, Score],
-    families: Sequence[str],
-) -> Floats:
-    """Return sums of values over each family's probes, in the order of `families`."""
-    place = {family: index for index, family in enumerate(families)}
-    sums = np.zeros(len(families))
-    np.add.at(sums, [place[tuned[p].family] for p in probes], [values[p] for p in probes])
-    return sums
-
-
-def ends(resampled: Floats, n_clusters: int) -> tuple[float, float]:
-    """Return the ends of a 95 % interval, its tails widened for few clusters."""
-    tail = expanded_tail(n_clusters)
-    low, high = (float(each) for each in np.quantile(resampled, [tail, 1 - tail]))
-    return low, high
 
 
 def _by_bits(points: Sequence[Point]) -> Iterator[Point]:

@@ -16,17 +16,15 @@ from seemant.compress.attribution.lost_first import (
     KINDS,
     Kind,
     Point,
-    by_family,
-    ends,
     margin,
     scored,
 )
-from seemant.compress.attribution.statistics import Floats
 from seemant.core.measurement import MIN_CLUSTERS
 from seemant.core.records import Record
 from seemant.core.seeds import rng
-from seemant.probe.chunk_sums import draws
 from seemant.probe.score import Score
+from seemant.stats.bootstrap import Floats, draws, expanded_ends
+from seemant.stats.clusters import cluster_sums
 
 _STRATA = 3
 
@@ -116,18 +114,18 @@ def _difference(
     value, resampled = 0.0, np.zeros(len(drawn))
     groups = [[p for p in probes if weights[p] > 0] for probes in groups]
     for sign, probes in zip((1, -1), groups, strict=True):
-        w = {p: weights[p] for p in probes}
-        under = by_family(probes, {p: w[p] * margin(tuned[p]) for p in probes}, tuned, families)
+        own = [tuned[p].family for p in probes]
+        under = cluster_sums([weights[p] * margin(tuned[p]) for p in probes], own, families)
         for point in points:
-            margins = {p: w[p] * margin(point.scores[p]) for p in probes}
-            over = by_family(probes, margins, tuned, families)
+            margins = [weights[p] * margin(point.scores[p]) for p in probes]
+            over = cluster_sums(margins, own, families)
             value += sign * float(over.sum() / under.sum()) / len(points)
             with np.errstate(invalid="ignore", divide="ignore"):  # a draw without this kind
                 resampled += sign * (drawn @ over) / (drawn @ under) / len(points)
     least = min(len({tuned[p].family for p in probes}) for probes in groups)
     if least < MIN_CLUSTERS:
         return value, None, None
-    return value, *ends(resampled[np.isfinite(resampled)], least)
+    return value, *expanded_ends(value, resampled[np.isfinite(resampled)], least)
 
 
 def _matching(

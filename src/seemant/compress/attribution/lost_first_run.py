@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from seemant.compress.attribution.lost_first_config import LostFirstConfig
-from seemant.core.measurement import Measurement
+from seemant.core.interval import Interval
+from seemant.core.measurement import Measurement, of_interval
 from seemant.core.stage import Inputs, Stage
 
 KEPT, STYLE, VERDICT = "kept.jsonl", "style.jsonl", "lost_first.json"
@@ -39,18 +40,13 @@ def run(config: LostFirstConfig, inputs: Inputs, out: Path) -> list[Measurement]
     }
     write_json(out / VERDICT, told)
     return [
-        Measurement(
-            subject=row.subject,
-            metric=f"kept_{row.kind}",
-            lang=row.lang,
-            value=row.kept,
-            unit="share",
-            ci_low=None if row.kept_low is None else min(row.kept_low, row.kept),
-            ci_high=None if row.kept_high is None else max(row.kept_high, row.kept),
-            ci_method=row.method,
-            n=row.n,
-            n_clusters=row.n_families,
-            conditions={"bits_per_weight": row.bits, "student": config.subject},
+        of_interval(
+            row.subject,
+            f"kept_{row.kind}",
+            row.lang,
+            Interval(row.kept, row.kept_low, row.kept_high, row.method, row.n, row.n_families),
+            {"bits_per_weight": row.bits, "student": config.subject},
+            "share",
         )
         for row in kept
     ]

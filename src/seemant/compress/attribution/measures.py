@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from seemant.compress.attribution.cells import Damage
 from seemant.compress.attribution.summary import Ratio, Summary
-from seemant.core.measurement import TOO_FEW, Measurement
-from seemant.probe.chunk_sums import METHOD
+from seemant.core.interval import Interval
+from seemant.core.measurement import TOO_FEW, Measurement, of_interval
+from seemant.stats.bootstrap import METHOD
 
 
 def measure(rows: Sequence[Damage], summary: Summary, subject: str) -> list[Measurement]:
@@ -37,15 +38,6 @@ def measure(rows: Sequence[Damage], summary: Summary, subject: str) -> list[Meas
 
 
 def _ratio(subject: str, metric: str, given: Ratio, n_chunks: int) -> Measurement:
-    return Measurement(
-        subject=subject,
-        metric=metric,
-        lang=given.lang,
-        value=given.value,
-        unit="ratio",
-        ci_low=given.low,
-        ci_high=given.high,
-        ci_method=TOO_FEW if given.low is None else METHOD,
-        n=n_chunks,
-        n_clusters=n_chunks,
-    )
+    method = TOO_FEW if given.low is None else METHOD
+    found = Interval(given.value, given.low, given.high, method, n_chunks, n_chunks)
+    return of_interval(subject, metric, given.lang, found, {}, "ratio")

@@ -16,8 +16,8 @@ from seemant.core.stage import Inputs, Stage
 if TYPE_CHECKING:
     from seemant.compress.attribution.cells import Cell
     from seemant.compress.attribution.decoders import Pair
-    from seemant.compress.attribution.statistics import Floats
     from seemant.compress.attribution.text import Text
+    from seemant.stats.bootstrap import Floats
 
 JOURNAL = ".journal.jsonl"
 DAMAGE, COLUMNS, READING = "damage.jsonl", "columns.jsonl", "reading.json"

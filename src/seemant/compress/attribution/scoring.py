@@ -6,9 +6,9 @@ from torch import Tensor
 
 from seemant.compress.attribution.damage_map import Outcome
 from seemant.compress.attribution.decoders import Pair
-from seemant.compress.attribution.statistics import Floats
 from seemant.compress.attribution.text import BATCH_TOKENS, Text
 from seemant.compress.evaluate.head import Head, divergence
+from seemant.stats.bootstrap import Floats
 
 
 def chunk_sums(pair: Pair, text: Text, reference: Tensor, outcome: Outcome) -> Floats:

@@ -2,21 +2,16 @@
 
 The unit of resampling is the chunk (a paragraph); one draw of chunks serves every cell of a
 language, so differences between cells are paired. Where a bootstrap gives a standard error, tests
-read it with Student's t and the factor sqrt(g / (g - 1)) of g chunks, as `probe.chunk_sums` does.
+read it with Student's t and the factor sqrt(g / (g - 1)) of g chunks, as `stats.bootstrap` does.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtr  # scipy.stats takes a second to import
 
-from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
-from seemant.probe.chunk_sums import METHOD, expanded_tail
-from seemant.probe.intervals import Interval
-
-Floats = NDArray[np.float64]
+from seemant.core.measurement import MIN_CLUSTERS
+from seemant.stats.bootstrap import Floats
+from seemant.stats.student_t import t_tail
 
 
 def against_the_median(sums: Floats, sizes: Floats, drawn: Floats) -> Floats:
@@ -36,42 +31,7 @@ def against_the_median(sums: Floats, sizes: Floats, drawn: Floats) -> Floats:
     error = spread.std(0, ddof=1) * np.sqrt(g / (g - 1))
     tiny = 1e-12 * max(float(np.abs(seen).max()), 1e-300)
     t = np.where(np.abs(excess) <= tiny, 0.0, np.abs(excess) / np.maximum(error, tiny))
-    p: Floats = np.minimum(1.0, 2 * stdtr(g - 1, -t))
-    return p
-
-
-def quotient(over: Floats, under: Floats, drawn: Floats) -> Interval:
-    """Return sum(over) / sum(under) of chunk sums (chunks,), its interval from the same draws."""
-    g = len(over)
-    value = float(over.sum() / under.sum())
-    low, high = percentile_ends(value, (drawn @ over) / (drawn @ under), g)
-    return Interval(value, low, high, TOO_FEW if low is None else METHOD, g, g)
-
-
-def percentile_ends(value: float, redrawn: Floats, g: int) -> tuple[float | None, float | None]:
-    """Return the expanded percentiles of a figure of g chunks; None where g is too few.
-
-    redrawn: (draws,), the figure on resampled chunks.
-    """
-    if g < MIN_CLUSTERS:
-        return None, None
-    tail = expanded_tail(g)
-    low, high = np.quantile(redrawn, [tail, 1 - tail])
-    return min(float(low), value), max(float(high), value)
-
-
-def benjamini_hochberg(p: Sequence[float] | Floats) -> Floats:
-    """Return adjusted p values: reject where they are <= q, and at most a share q is false.
-
-    q_(i) = min over j >= i of p_(j) m / j          (Benjamini and Hochberg 1995, step-up)
-    """
-    given = np.asarray(p, dtype=np.float64)
-    m = len(given)
-    order = np.argsort(given)
-    raised = given[order] * m / np.arange(1, m + 1)
-    adjusted = np.empty(m)
-    adjusted[order] = np.minimum(1.0, np.minimum.accumulate(raised[::-1])[::-1])
-    return adjusted
+    return np.array([min(1.0, 2 * t_tail(each, g - 1)) for each in t.tolist()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +67,9 @@ def spearman(
 
 def rank_correlation(x: Floats, y: Floats) -> Floats:
     """Return Spearman's rho row by row, (draws, n) -> (draws,), nan where a side is constant."""
-    a, b = (r - r.mean(1, keepdims=True) for r in (_ranks(x), _ranks(y)))
+    from scipy.stats import rankdata  # takes a second to import
+
+    a, b = (r - r.mean(1, keepdims=True) for r in (rankdata(x, axis=1), rankdata(y, axis=1)))
     scale = np.sqrt((a * a).sum(1) * (b * b).sum(1))
     with np.errstate(invalid="ignore", divide="ignore"):
         rho: Floats = (a * b).sum(1) / scale
@@ -150,11 +112,3 @@ def additive(logs: Floats, variances: Floats) -> Additive:
     true = max(0.0, float((raw**2).sum() / free - variances.mean())) if free else 0.0
     kept = np.divide(true, true + variances, out=np.zeros_like(raw), where=true + variances > 0)
     return Additive(level, layer, language, raw * kept, kept)
-
-
-def _ranks(x: Floats) -> Floats:
-    """Return ranks from 0.5 on, row by row; equal values share the mean of theirs."""
-    below = (x[:, None, :] < x[:, :, None]).sum(2)
-    up_to = (x[:, None, :] <= x[:, :, None]).sum(2)
-    ranks: Floats = (below + up_to) / 2
-    return ranks

@@ -8,15 +8,12 @@ tuning; above 1 or below 0: beyond either.
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from seemant.compress.attribution.lost_first import Point
-from seemant.compress.attribution.statistics import quotient
 from seemant.core.records import Record
 from seemant.core.seeds import rng
-from seemant.probe.chunk_sums import draws
-from seemant.probe.intervals import paired_difference
 from seemant.probe.score import Score
+from seemant.stats.bootstrap import draws, ratio
+from seemant.stats.clusters import cluster_sums, paired_difference
 
 TRAITS: dict[str, Callable[[Score], float | None]] = {
     "news_score": lambda score: score.news_score,
@@ -62,13 +59,9 @@ def style_table(
             moved = paired_difference(shifts, [0.0] * len(shifts), families)
             if moved.low is None or moved.high is None or moved.low <= 0 <= moved.high:
                 continue
-            names = list(dict.fromkeys(families))
-            at = [names.index(family) for family in families]
-            over, under = np.zeros(len(names)), np.zeros(len(names))
-            np.add.at(over, at, left)
-            np.add.at(under, at, shifts)
-            drawn = draws(len(names), rng(seed, "style", trait), 4000)
-            each = quotient(over, under, drawn)
+            over, under = cluster_sums(left, families), cluster_sums(shifts, families)
+            drawn = draws(len(over), rng(seed, "style", trait), 4000)
+            each = ratio(over, under, drawn, n=len(rows))
             found.append(
                 StyleKept(
                     trait=trait,
@@ -78,8 +71,8 @@ def style_table(
                     kept=each.value,
                     low=each.low,
                     high=each.high,
-                    n=len(rows),
-                    n_families=len(names),
+                    n=each.n,
+                    n_families=each.n_clusters,
                 )
             )
     return found

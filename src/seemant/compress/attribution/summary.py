@@ -7,18 +7,13 @@ import numpy as np
 
 from seemant.compress.attribution.cells import ALL, EMBEDDING, LAYER, OUTPUT, Cell
 from seemant.compress.attribution.explain import NUMERIC, Columns
-from seemant.compress.attribution.statistics import (
-    Floats,
-    additive,
-    percentile_ends,
-    quotient,
-    spearman,
-)
+from seemant.compress.attribution.statistics import additive, spearman
 from seemant.compress.attribution.table import Sums, as_damage, drawn_for, layers_of
 from seemant.compress.attribution.text import Text
+from seemant.core.measurement import MIN_CLUSTERS
 from seemant.core.records import Lang, Record
 from seemant.core.seeds import rng
-from seemant.probe.intervals import Interval
+from seemant.stats.bootstrap import Floats, expanded_ends, ratio
 
 _FLOOR = 1e-12  # nats a byte: the log of no damage at all
 _EXPLAIN_DRAWS = 2000
@@ -105,7 +100,7 @@ def _ratios(over: Floats, under: Floats, text: Text, seed: int) -> list[Ratio]:
     for lang in text.languages:
         own = text.chunks_of(lang)
         if under[own].sum() > 0:
-            each: Interval = quotient(over[own], under[own], drawn_for(text, lang, seed))
+            each = ratio(over[own], under[own], drawn_for(text, lang, seed))
             found.append(Ratio(lang=lang, value=each.value, low=each.low, high=each.high))
     return found
 
@@ -163,7 +158,9 @@ def _language_effects(lost: Sums, text: Text, seed: int) -> list[LanguageEffect]
         ratios = np.exp(fitted.log_ratio(one, other))
         overall = float(np.exp(fitted.language[one] - fitted.language[other]))
         fewest = min(len(text.chunks_of(languages[each])) for each in (one, other))
-        low, high = percentile_ends(overall, np.exp(means[one] - means[other]), fewest)
+        low = high = None
+        if fewest >= MIN_CLUSTERS:
+            low, high = expanded_ends(overall, np.exp(means[one] - means[other]), fewest)
         raw = np.exp(logs[:, one] - logs[:, other])
         found += [
             LanguageEffect(

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from seemant.compress.attribution.cells import ALL, LAYER, Cell, Damage, How
-from seemant.compress.attribution.statistics import Floats, against_the_median, benjamini_hochberg
+from seemant.compress.attribution.statistics import against_the_median
 from seemant.compress.attribution.text import Text
 from seemant.core.records import Lang
 from seemant.core.seeds import rng
-from seemant.probe.chunk_sums import draws, ratio
+from seemant.stats.bootstrap import Floats, draws, ratio
 
 Sums = Mapping[Cell, Floats]
 """KLD sums of every chunk (chunks,), by cell."""
@@ -49,8 +49,8 @@ def layers_of(lost: Sums, how: How, site: str = LAYER) -> list[Cell]:
 
 def _row(cell: Cell, lang: Lang, values: Floats, text: Text, drawn: Floats) -> Damage:
     own = text.chunks_of(lang)
-    by_token = ratio(values[own].tolist(), text.n_tokens[own].tolist(), drawn)
-    by_byte = ratio(values[own].tolist(), text.n_bytes[own].tolist(), drawn)
+    by_token = ratio(values[own], text.n_tokens[own], drawn)
+    by_byte = ratio(values[own], text.n_bytes[own], drawn)
     return Damage(
         layer=cell.layer,
         site=cell.site,
@@ -70,12 +70,15 @@ def _row(cell: Cell, lang: Lang, values: Floats, text: Text, drawn: Floats) -> D
 
 
 def _verdicts(lost: Sums, text: Text, seed: int) -> dict[tuple[int | None, str, How, Lang], float]:
+    """Return q of every layer's cell: at most that share of those below it is false."""
+    from scipy.stats import false_discovery_control  # takes a second to import
+
     found: dict[tuple[int | None, str, How, Lang], float] = {}
     for how, site in sorted({(c.how, c.site) for c in lost if c.layer is not None}):
         cells = layers_of(lost, how, site)
         keys = [(c.layer, site, how, lang) for lang in text.languages for c in cells]
         p = [_p_values(cells, lost, text, lang, seed) for lang in text.languages]
-        found |= zip(keys, benjamini_hochberg(np.concatenate(p)).tolist(), strict=True)
+        found |= zip(keys, false_discovery_control(np.concatenate(p)).tolist(), strict=True)
     return found
 
 

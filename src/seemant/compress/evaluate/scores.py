@@ -6,14 +6,14 @@ tighter than two means (design note on compression, section 5).
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from seemant.core.interval import Interval
 from seemant.core.seeds import rng
-from seemant.probe.chunk_sums import draws, ratio
 from seemant.probe.divergence import TokenDivergence, joined
-from seemant.probe.intervals import Interval
+from seemant.stats.bootstrap import draws, ratio
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
@@ -83,4 +83,4 @@ def kld_ratio(a: Scores, b: Scores, lang: str, *, seed: int = 0) -> Interval:
     if not sum(below):
         raise ValueError("the second candidate has no damage to compare with")
     drawn = draws(len(pairs), rng(seed, "evaluate", lang))
-    return replace(ratio(above, below, drawn), n=sum(x.n for x, _ in pairs))
+    return ratio(above, below, drawn, n=sum(x.n for x, _ in pairs))

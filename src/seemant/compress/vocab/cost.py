@@ -12,7 +12,7 @@ from seemant.core.records import Lang
 from seemant.core.seeds import rng
 from seemant.models.decoder.load import load_decoder
 from seemant.models.tokenizer import Tokenizer
-from seemant.probe.chunk_sums import draws, ratio
+from seemant.stats.bootstrap import draws, ratio
 
 LETTERS = 512  # of a paragraph are scored: a hundred tokens or two
 TEXT = {"text": "held out"}  # of which all of it is said

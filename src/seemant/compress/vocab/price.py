@@ -5,7 +5,7 @@ the probability of the same text, each cut in its own way.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from seemant.compress.evaluate.head import Head, nll
 from seemant.core.errors import InputError
+from seemant.core.interval import Interval
 from seemant.core.seeds import rng
 from seemant.models.decoder.decoder import Decoder
 from seemant.models.tokenizer import Tokenizer
-from seemant.probe.chunk_sums import draws, ratio
-from seemant.probe.intervals import Interval
+from seemant.stats.bootstrap import draws, ratio
 
 LONGEST = 1024  # tokens of a text that are scored together
 
@@ -52,15 +52,14 @@ class TextNats:
     def per_byte(self, *, seed: int = 0) -> Interval:
         """Return nats a byte with its interval over texts."""
         drawn = draws(len(self.nats), rng(seed, "nats per byte"))
-        return ratio(self.nats.tolist(), self.n_bytes.tolist(), drawn)
+        return ratio(self.nats, self.n_bytes, drawn)
 
     def over(self, other: "TextNats", *, seed: int = 0) -> Interval:
         """Return this model's nats over another's, of the same texts, paired; n counts bytes."""
         if not np.array_equal(self.n_bytes, other.n_bytes):
             raise ValueError("not the same texts")
         drawn = draws(len(self.nats), rng(seed, "nats per byte"))
-        found = ratio(self.nats.tolist(), other.nats.tolist(), drawn)
-        return replace(found, n=int(self.n_bytes.sum()))
+        return ratio(self.nats, other.nats, drawn, n=int(self.n_bytes.sum()))
 
 
 @torch.inference_mode()

@@ -6,7 +6,7 @@ With y_rk the nats of held-out row r at look k, x_k its step, and n_r its answer
     R = sum_r b_r / sum_r n_r                               slope of the loss, nats a token and step
     SE^2 = C / (C - 1) * sum_c (b_c - R n_c)^2 / (sum n)^2  clusters c: rows of one paragraph
 
-(the linearised variance of a ratio, as in `heldout.py`). The same rows are looked at each time, so
+(the linearised variance of a ratio, `stats.clusters`). The same rows are looked at each time, so
 their slopes are paired and a fall is seen within two looks; four looks of the mean alone leave two
 degrees of freedom. The loss *has fallen* when the upper end is below 0 over the last four looks. A
 plateau after a fall looks healthy too: it counts where the last four looks do not rise (the slope's
@@ -16,15 +16,12 @@ The rows are those of bucket "pairs", where there are any: what is replayed may 
 pairs get better, which is told by itself (`worse`) and is no reason against a ring.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from seemant.core.measurement import MIN_CLUSTERS
 from seemant.core.records import Record
-from seemant.train.alarm.student_t import t_bound
+from seemant.stats.clusters import cluster_ratio, cluster_sums
 from seemant.train.rows.render import PAIRS, Row
 
 LOOKS = 4
@@ -60,15 +57,11 @@ def slope(
     x = x - x.mean()
     weight = x / (x @ x)
     by_row = weight @ np.asarray(nats, dtype=np.float64)
-    slopes, tokens = _by_paragraph(by_row, rows)
-    total = float(tokens.sum())
-    ratio = float(slopes.sum()) / total
-    c = len(slopes)
-    if c < MIN_CLUSTERS:
-        return Slope(value=ratio)
-    se = math.sqrt(c / (c - 1) * float(((slopes - ratio * tokens) ** 2).sum())) / total
-    half = t_bound(tail, c - 1) * se
-    return Slope(value=ratio, lower=ratio - half, upper=ratio + half)
+    paragraphs = [row.paragraph for row in rows]
+    tokens = cluster_sums([row.n_answer for row in rows], paragraphs)
+    slopes = cluster_sums(by_row, paragraphs)
+    found = cluster_ratio(slopes, tokens, n=len(rows), over="paragraphs", tail=tail)
+    return Slope(value=found.value, lower=found.low, upper=found.high)
 
 
 def has_fallen(history: Mapping[int, Sequence[float]], rows: Sequence[Row]) -> tuple[bool, Slope]:
@@ -118,14 +111,3 @@ def _over(
     tail: float = _TAIL,
 ) -> Slope:
     return slope(steps, [[history[s][at] for at in chosen] for s in steps], rows, tail)
-
-
-def _by_paragraph(
-    values: NDArray[np.float64], rows: Sequence[Row]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    names = {name: at for at, name in enumerate(dict.fromkeys(row.paragraph for row in rows))}
-    places = [names[row.paragraph] for row in rows]
-    slopes, tokens = np.zeros(len(names)), np.zeros(len(names))
-    np.add.at(slopes, places, values)
-    np.add.at(tokens, places, [row.n_answer for row in rows])
-    return slopes, tokens

@@ -9,9 +9,9 @@ is a line through all panels. Every text is escaped; nothing is fetched.
 from collections.abc import Sequence
 from textwrap import wrap
 
+from seemant.stats.student_t import LEVEL, t_bound
 from seemant.train.alarm.ring import Look
 from seemant.train.alarm.signals import SIGNALS, Signal
-from seemant.train.alarm.student_t import t_quantile
 from seemant.train.alarm.svg import Panel, signed, tag, text
 
 _WIDTH, _LEFT, _RIGHT = 860, 64, 128
@@ -149,7 +149,7 @@ def _panel(span: tuple[float, float], values: Sequence[float], top: int, height:
 
 
 def _half(se: float, n: int) -> float:
-    return t_quantile(0.975, n - 1) * se if n > 1 else 0.0
+    return t_bound(LEVEL, n - 1) * se if n > 1 else 0.0
 
 
 def _apart(ends: list[tuple[float, str, str]]) -> list[tuple[float, str, str]]:

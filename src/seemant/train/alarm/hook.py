@@ -18,8 +18,8 @@ from torch import Tensor
 from seemant.core.atomic import write_atomic
 from seemant.core.jsonl import write_records
 from seemant.core.runlog import log_event
+from seemant.stats.sequential import Bounds
 from seemant.train.alarm.best import Best, chosen, pooled, untrained
-from seemant.train.alarm.bounds import Bounds
 from seemant.train.alarm.falling import counted, has_fallen, worse
 from seemant.train.alarm.figure import behaviour_svg
 from seemant.train.alarm.held import looked_at

@@ -13,7 +13,7 @@ fine-tuning moves a signal a little, so the hypothesis that is tested is "no wor
 below the base", not "unchanged".
 
 Student's t rings falsely where differences lean: of a few families that rose far, most samples hold
-too few, and then mean and SE are both too low. So where Student's t would ring, `tails.py` must
+too few, and then mean and SE are both too low. So where Student's t would ring, `stats.tails` must
 agree, and the largest p counts.
 """
 
@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seemant.train.alarm.student_t import t_bound, t_tail
-from seemant.train.alarm.tails import tail
+from seemant.stats.student_t import t_bound, t_tail
+from seemant.stats.tails import tail
 
 Floats = NDArray[np.float64]
 

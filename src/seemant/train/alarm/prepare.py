@@ -9,8 +9,8 @@ from pathlib import Path
 
 from seemant.core.errors import InputError
 from seemant.core.records import Lang
+from seemant.stats.sequential import Bounds
 from seemant.train.adapt import LoraLinear, adapters_off
-from seemant.train.alarm.bounds import Bounds
 from seemant.train.alarm.held import looked_at
 from seemant.train.alarm.hook import Alarm
 from seemant.train.alarm.likelihoods import Passes, Scores

@@ -2,7 +2,7 @@
 
 They are no part of any training data that ships with the project, and no fact of the suite that
 `probe` asks; tests hold both. 24 families were too few to see a fall of half a standard deviation
-(`bounds.py`).
+(`stats.sequential`).
 
 Each family is asked in *one* of a run's languages, dealt in turn. All families in all languages
 would cost as many times more and give the same 48 observations: the family is the cluster.

@@ -18,7 +18,7 @@ from pydantic import Field
 from seemant.core.errors import WorldError
 from seemant.core.records import Record
 from seemant.core.seeds import rng
-from seemant.train.alarm.bounds import Bounds
+from seemant.stats.sequential import Bounds
 from seemant.train.alarm.paired import fall, lower_end
 from seemant.train.alarm.signals import GOOD, SIGNALS, Floats, Signal, oriented
 

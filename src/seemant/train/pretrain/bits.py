@@ -15,19 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.interval import Interval
-from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
 from seemant.core.records import LANGUAGES
-from seemant.probe.intervals import LEVEL
+from seemant.stats.clusters import cluster_ratio
 from seemant.train.pretrain.windows import Windows
-
-RATIO = "t over documents, ratio estimator"
 
 
 def bits_per_byte(nats: Sequence[float], windows: Windows) -> dict[str, Interval]:
-    """Return each language's bits per byte. nats: (W,) summed over each window's targets.
+    """Return each language's bits per byte, the interval over documents.
 
-    The interval is that of a ratio of sums over documents (Cochran, Sampling Techniques, 3rd ed.,
-    section 6.3): R ± t se, se² = C / (C - 1) · Σ_c (x_c - R y_c)² / (Σ y_c)².
+    nats: (W,) summed over each window's targets.
     """
     n_documents = len(windows.documents)
     total = np.zeros(n_documents)
@@ -35,9 +31,9 @@ def bits_per_byte(nats: Sequence[float], windows: Windows) -> dict[str, Interval
     size = np.array([len(each.text.encode()) + 1.0 for each in windows.documents])
     lang = np.array([each.lang for each in windows.documents])
     return {
-        each: _ratio(total[lang == each] / math.log(2), size[lang == each])
+        each: cluster_ratio(total[own] / math.log(2), size[own], n=int(own.sum()), over="documents")
         for each in LANGUAGES
-        if n_documents and (lang == each).any()
+        if n_documents and (own := lang == each).any()
     }
 
 
@@ -74,15 +70,3 @@ def _targets(windows: Windows) -> NDArray[np.int32]:
     ends = np.flatnonzero(np.diff(windows.document)) + 1
     first[windows.starts[np.concatenate([[0], ends])]] = True  # BEGIN is never predicted
     return windows.ids[~first]
-
-
-def _ratio(x: NDArray[np.float64], y: NDArray[np.float64]) -> Interval:
-    from scipy.special import stdtrit
-
-    n = len(x)
-    ratio = float(x.sum() / y.sum())
-    if n < MIN_CLUSTERS:
-        return Interval(ratio, None, None, TOO_FEW, n, n)
-    se = math.sqrt(n / (n - 1) * float(((x - ratio * y) ** 2).sum())) / float(y.sum())
-    half = float(stdtrit(n - 1, LEVEL)) * se
-    return Interval(ratio, ratio - half, ratio + half, RATIO, n, n)

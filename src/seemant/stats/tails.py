@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from seemant.train.alarm.student_t import t_tail
+from seemant.stats.student_t import t_tail
 
 Floats = NDArray[np.float64]
 _TO_LEVEL = 20  # resamples a level's reciprocal: at the level 20 of them lie in the tail

@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from seemant.core.interval import Interval
 from seemant.core.measurement import TOO_FEW
-from seemant.probe.intervals import (
+from seemant.stats.clusters import (
     ALL_ALIKE,
-    Interval,
     cluster_mean,
+    cluster_ratio,
+    cluster_sums,
     paired_difference,
     proportion,
     sign_flip,
@@ -52,6 +54,37 @@ def test_the_cluster_interval_is_the_naive_one(data: list[tuple[float, int]]) ->
         return
     assert (found.value, found.low, found.high) == pytest.approx((mean, low, high), abs=1e-9)
     assert found.n_clusters == g
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_clustered_ratio_is_the_naive_one_to_the_last_digits(seed: int) -> None:
+    """Cochran's equation 6.13 by plain loops; the two tails are of a 95 % and a 90 % interval."""
+    rng = np.random.default_rng(seed)
+    values, sizes = rng.normal(60, 9, 50), rng.integers(5, 40, 50)
+    clusters = [*range(9), *rng.integers(0, 9 + seed, 41).tolist()]
+    names = list(dict.fromkeys(clusters))
+    s = [sum(v for v, c in zip(values, clusters, strict=True) if c == name) for name in names]
+    n = [sum(k for k, c in zip(sizes, clusters, strict=True) if c == name) for name in names]
+    g, value = len(names), math.fsum(s) / sum(n)
+    squares = sum((a - value * b) ** 2 for a, b in zip(s, n, strict=True))
+    error = math.sqrt(g / (g - 1) * squares) / sum(n)
+    pair = cluster_sums(values, clusters), cluster_sums(sizes, clusters)
+    for tail in (0.025, 0.05):
+        found = cluster_ratio(*pair, n=50, over="rows", tail=tail)
+        half = float(stats.t.isf(tail, g - 1)) * error
+        expected = [value, value - half, value + half]
+        assert [found.value, found.low, found.high] == pytest.approx(expected, rel=1e-12)
+    assert (found.n, found.n_clusters) == (50, g)
+    few = cluster_ratio(pair[0][:7], pair[1][:7], n=7, over="rows")
+    assert (few.low, few.high, few.method) == (None, None, TOO_FEW)
+
+
+def test_sums_keep_the_order_of_clusters_and_refuse_what_does_not_fit() -> None:
+    assert cluster_sums([1.0, 2.0, 4.0], ["b", "a", "b"]).tolist() == [5.0, 2.0]
+    assert cluster_sums([1.0, 2.0], ["b", "a"], ["a", "c", "b"]).tolist() == [2.0, 0.0, 1.0]
+    assert cluster_sums([], [], ["a"]).tolist() == [0.0]
+    with pytest.raises(ValueError, match="same length"):
+        cluster_sums([1.0], ["a", "b"])
 
 
 @given(DATA, st.floats(0.1, 5), st.floats(-5, 5))

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from seemant.train.alarm.bounds import Bounds
-from seemant.train.alarm.simulate import ONSET, RULES, SimRule, outcome, rings, t_values
+from seemant.stats.sequential import Bounds
+from tests.stats.looks import ONSET, RULES, SimRule, outcome, rings, t_values
 
 RUNS = 3000
 # share of silent runs that ring at rho .5, .9, .98 (n 48); median delay at a drift of .5 and .8

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seemant.train.alarm.bounds import ALPHA, Bounds
-from seemant.train.alarm.student_t import t_bound
+from seemant.stats.sequential import ALPHA, Bounds
+from seemant.stats.student_t import t_bound
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]

@@ -9,7 +9,8 @@ Cluster t (Miller, arXiv 2411.00640, equation 4, with clusters as draws from a s
     x +- t(0.975, G-1) SE
 
 G/(G-1) is the correction for few clusters. The evaluation notes (section 2) hold the simulation
-that chose this over the naive, the cluster-z and the percentile-bootstrap interval.
+that chose this over the naive, the cluster-z and the percentile-bootstrap interval. A ratio of two
+sums has the same error, with S_c - R N_c for what a cluster is off by (`cluster_ratio`).
 """
 
 import math
@@ -17,14 +18,13 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # scipy.stats takes a second to import
 
-from seemant.core.interval import Interval as Interval  # what everything here returns
+from seemant.core.interval import Interval
 from seemant.core.measurement import MIN_CLUSTERS, TOO_FEW
+from seemant.stats.student_t import LEVEL, t_bound
 
 Floats = NDArray[np.float64]
 ALL_ALIKE = "none: all clusters alike"  # no spread was seen, which is not: there is none
-LEVEL = 0.975  # both sides of 95 %
 WALD_RANGE = (0.15, 0.85)  # outside, a symmetric interval covers too little (notes, section 2)
 EXACT_CLUSTERS = 13  # up to 2^13 sign flips are enumerated, beyond they are drawn
 _DRAWS = 10_000
@@ -43,7 +43,7 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Inter
         return Interval(mean, None, None, TOO_FEW, len(x), n_clusters)
     if error <= _ROUNDING * float(np.abs(x).max()):
         return Interval(mean, None, None, ALL_ALIKE, len(x), n_clusters)
-    half = float(stdtrit(n_clusters - 1, LEVEL)) * error
+    half = t_bound(LEVEL, n_clusters - 1) * error
     return Interval(mean, mean - half, mean + half, "cluster t, 95 %", len(x), n_clusters)
 
 
@@ -80,7 +80,7 @@ def wilson(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval:
         return Interval(p, None, None, TOO_FEW, n, n_clusters)
     iid = p * (1 - p) / n
     n_eff = min(float(n), n * iid / error**2) if iid > 0 and error > 0 else float(n_clusters)
-    t = float(stdtrit(n_clusters - 1, LEVEL))
+    t = t_bound(LEVEL, n_clusters - 1)
     centre = p + t * t / (2 * n_eff)
     half = t * math.sqrt(p * (1 - p) / n_eff + t * t / (4 * n_eff * n_eff))
     scale = 1 + t * t / n_eff
@@ -96,6 +96,36 @@ def paired_difference(
     return cluster_mean(np.subtract(after, before).tolist(), clusters)
 
 
+def cluster_ratio(
+    sums: Floats, sizes: Floats, *, n: int, over: str, tail: float = LEVEL
+) -> Interval:
+    """Return R = sum(S_c) / sum(N_c) over clusters (G,) with its t interval; n: observations.
+
+        R +- t(G-1) SE      SE^2 = G/(G-1) * sum_c (S_c - R N_c)^2 / (sum_c N_c)^2
+
+    the linearised variance of a ratio (Cochran, Sampling Techniques, 3rd ed., section 6.3).
+    over: what a cluster is called. tail: what lies beyond each end.
+    """
+    total = float(sizes.sum())
+    value, g = float(sums.sum()) / total, len(sums)
+    if g < MIN_CLUSTERS:
+        return Interval(value, None, None, TOO_FEW, n, g)
+    half = t_bound(tail, g - 1) * _error(sums - value * sizes, total)
+    return Interval(value, value - half, value + half, f"t over {over}, ratio estimator", n, g)
+
+
+def cluster_sums(
+    values: Sequence[float] | Floats,
+    clusters: Sequence[Hashable],
+    names: Sequence[Hashable] | None = None,
+) -> Floats:
+    """Return the sum of the values of each cluster, in the order of `names`, else as they come."""
+    ordered = dict.fromkeys(clusters) if names is None else names
+    place = {name: index for index, name in enumerate(ordered)}
+    places = np.array([place[name] for name in clusters], np.intp)
+    return np.asarray(np.bincount(places, values, len(place)), np.float64)
+
+
 def sign_flip(
     differences: Sequence[float], clusters: Sequence[Hashable], generator: np.random.Generator
 ) -> float:
@@ -104,7 +134,7 @@ def sign_flip(
     All 2^G flips for up to 13 clusters; else 10,000 draws, the observed one counted in, so that p
     is never 0 (Phipson and Smyth 2010).
     """
-    sums = _cluster_sums(np.asarray(differences, dtype=np.float64), clusters)
+    sums = cluster_sums(differences, clusters)
     observed = abs(float(sums.sum()))
     g = len(sums)
     if g <= EXACT_CLUSTERS:
@@ -120,15 +150,11 @@ def _mean_and_error(x: Floats, clusters: Sequence[Hashable]) -> tuple[float, flo
     if len(x) != len(clusters) or not len(x):
         raise ValueError(f"{len(x)} values in {len(clusters)} places")
     mean = float(x.mean())
-    sums = _cluster_sums(x - mean, clusters)
-    g = len(sums)
-    if g < 2:
-        return mean, math.nan, g
-    return mean, math.sqrt(g / (g - 1) * float(sums @ sums)) / len(x), g
+    sums = cluster_sums(x - mean, clusters)
+    return mean, _error(sums, len(x)), len(sums)
 
 
-def _cluster_sums(x: Floats, clusters: Sequence[Hashable]) -> Floats:
-    names = {name: index for index, name in enumerate(dict.fromkeys(clusters))}
-    sums = np.zeros(len(names))
-    np.add.at(sums, [names[name] for name in clusters], x)
-    return sums
+def _error(off: Floats, total: float) -> float:
+    """Return the standard error of a sum of clusters over a total, from what each is off by."""
+    g = len(off)
+    return math.sqrt(g / (g - 1) * float(off @ off)) / total if g > 1 else math.nan

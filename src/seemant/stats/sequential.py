@@ -2,7 +2,7 @@
 
 One run looks K times at m signals. A bound of two standard errors, which is right for one look,
 rings falsely in a quarter to four fifths of silent runs. Two rules hold the chance of *any* false
-ring in a run to alpha (`simulate.py` regenerates the figures; they are for 48 families, K = 20):
+ring in a run to alpha (the tests simulate them, for 48 families and K = 20):
 
     once   one look with p <= alpha / (m K): Bonferroni, which holds however looks are correlated.
            Fastest on a large fall.
@@ -10,14 +10,14 @@ ring in a run to alpha (`simulate.py` regenerates the figures; they are for 48 f
            not a theorem: simulated, it keeps below alpha at every correlation that was tried.
 
 p is one-sided: that a signal which is no worse than `tolerance` below the base's would look as low
-as this (`paired.py`).
+as this (`train.alarm.paired`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from seemant.train.alarm.student_t import t_bound
+from seemant.stats.student_t import t_bound
 
 Rule = Literal["once", "twice"]
 ALPHA = 0.05  # chance of any false ring in a whole run

@@ -1,0 +1,1 @@
+"""Statistics, each written once: clusters, ratios, bootstrap, Student's t, repeated looks."""
