@@ -26,6 +26,7 @@ from seemant.distill.teachers import ServerTeacher
 from seemant.distill.verdict import journal_entry
 from seemant.distill.worker_process import WorkerProcess
 from seemant.distill.yields import drops, speed, yields
+from seemant.models.backends.protocol import SEATS
 
 PARAGRAPHS_NAME = "distil.jsonl"
 _NEEDS = (
@@ -33,7 +34,6 @@ _NEEDS = (
     "seemant corpus sample FILE"
 )
 _SERVER_WORKERS = 4  # requests at once: servers batch them
-_AT_ONCE = 8  # tasks of a process: it reads its weights once for all of them
 _MOST_PROCESSES = 2  # each maps the same file, but has its own cache and logits
 
 
@@ -153,6 +153,6 @@ def _askers(
     assert model is not None  # one of both is there
     n = config.workers or min(_MOST_PROCESSES, cores())
     return [
-        WorkerProcess(model.path, threads=config.threads, context=config.context, at_once=_AT_ONCE)
+        WorkerProcess(model.path, threads=config.threads, context=config.context, at_once=SEATS)
         for _ in range(min(n, n_open))
     ]

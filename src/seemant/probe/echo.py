@@ -2,6 +2,7 @@
 
 import regex
 
+from seemant.core.sequences import n_shared
 from seemant.probe.lexicon import digits_of
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:'\p{L}+)?")
@@ -76,7 +77,7 @@ def copied_spans(text: str, question: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     at = 0
     while at < len(said):
-        length = max((_common(said[at:], asked[j:]) for j in range(len(asked))), default=0)
+        length = max((n_shared(said[at:], asked[j:]) for j in range(len(asked))), default=0)
         if length and length >= min(_MIN_RUN, len(asked)):
             spans.append((found[at].start(), found[at + length - 1].end()))
             at += length
@@ -89,12 +90,3 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
     for start, end in reversed(spans):
         text = text[:start] + " " + text[end:]
     return text.strip()
-
-
-def _common(a: list[str], b: list[str]) -> int:
-    length = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        length += 1
-    return length

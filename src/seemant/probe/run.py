@@ -14,7 +14,7 @@ from seemant.core.progress import progress
 from seemant.core.records import Probe, Transcript
 from seemant.core.runlog import log_event
 from seemant.core.stage import Input, Inputs, Stage
-from seemant.models.backends.protocol import Backend
+from seemant.models.backends.protocol import SEATS, Backend
 from seemant.models.prompts import Template
 from seemant.probe.ask import ANSWER, STUDY, ask, items, likelihoods, open_items, transcripts
 from seemant.probe.config import ProbeConfig
@@ -25,7 +25,6 @@ from seemant.probe.subject import VARIANT_NAME, model_file, subject_of
 from seemant.probe.suites import choose, load_suite, study_queries
 
 JOURNAL = ".journal.jsonl"
-SEATS = 8  # questions at work together; 16 are 10 % faster, and their caches twice as large
 TRANSCRIPTS, SCORES = "transcripts.jsonl", "scores.jsonl"
 STUDY_TRANSCRIPTS, STUDY_SCORES = "study_transcripts.jsonl", "study_scores.jsonl"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from seemant.models.backends.llamacpp import LlamaCpp
 from seemant.models.backends.tiny import HIDDEN, WIDTH, write_tiny
 
 
@@ -38,3 +39,9 @@ def tiny_adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("SEEMANT_CACHE", str(tmp_path / "cache"))
     yield tmp_path / "cache"
+
+
+@pytest.fixture
+def model(tiny_gguf: Path) -> Iterator[LlamaCpp]:
+    with LlamaCpp(tiny_gguf, context=512) as opened:
+        yield opened

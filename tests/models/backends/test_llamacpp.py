@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +11,13 @@ from numpy.typing import NDArray
 from seemant.core.errors import BadFile, InputError
 from seemant.models.backends.likelihood import token_nats
 from seemant.models.backends.llama_blocks import BLOCK
-from seemant.models.backends.llama_seats import LlamaSeats
 from seemant.models.backends.llamacpp import LlamaCpp
 from seemant.models.backends.lockstep import ALONE
 from seemant.models.backends.protocol import STUDY_SAMPLING, Sampling
 from seemant.models.backends.tiny import N_TOKENS, write_tiny
+from tests.models.backends.texts import LONG, SHOTS, seats_of
 
-SHOTS = "Question: the cat?\nAnswer: a dog.\n\n" * 6  # over three blocks of bytes
 FIRST, SECOND = SHOTS + "Question: abc?\nAnswer:", SHOTS + "प्रश्न: कौन?\nAnswer:"
-LONG = SHOTS + "x" * 150
-
-
-def seats_of(model: LlamaCpp) -> LlamaSeats:
-    assert model._seats is not None
-    return model._seats
-
-
-@pytest.fixture
-def model(tiny_gguf: Path) -> Iterator[LlamaCpp]:
-    with LlamaCpp(tiny_gguf, context=512) as opened:
-        yield opened
 
 
 def fresh_rows(path: Path, text: str, first: int) -> NDArray[np.float32]:
@@ -73,9 +59,11 @@ def test_texts_that_part_at_a_seam_share_whole_blocks_and_change_no_bit(
 
 def test_a_system_prompt_is_read_once(model: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated: list[int] = []
-    decode = seats_of(model).step
+    decode = seats_of(model)._decode
     monkeypatch.setattr(
-        seats_of(model), "step", lambda *given: (evaluated.append(len(given[1])), decode(*given))[1]
+        seats_of(model),
+        "_decode",
+        lambda *of: (evaluated.append(len(of[1])), decode(*of))[1],
     )
     for question in ("abc", "the cat"):
         evaluated.clear()

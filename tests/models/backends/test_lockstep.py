@@ -1,13 +1,11 @@
 """Several tasks at work together: each result is what it would be alone."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from seemant.core.errors import InputError
-from seemant.models.backends.llama_seats import LlamaSeats
 from seemant.models.backends.llamacpp import LlamaCpp
 from seemant.models.backends.protocol import (
     STUDY_SAMPLING,
@@ -17,20 +15,7 @@ from seemant.models.backends.protocol import (
     Score,
     Task,
 )
-
-SHOTS = "Question: the cat?\nAnswer: a dog.\n\n" * 6  # over three blocks of bytes
-LONG = SHOTS + "x" * 150
-
-
-def seats_of(model: LlamaCpp) -> LlamaSeats:
-    assert model._seats is not None
-    return model._seats
-
-
-@pytest.fixture
-def model(tiny_gguf: Path) -> Iterator[LlamaCpp]:
-    with LlamaCpp(tiny_gguf, context=512) as opened:
-        yield opened
+from tests.models.backends.texts import LONG, SHOTS, seats_of
 
 
 def tasks_of_all_kinds() -> list[Task]:
@@ -124,6 +109,16 @@ def test_other_use_of_a_model_ends_the_work_that_it_disturbs(tiny_gguf: Path) ->
         model.generate("abc", Sampling())
         with pytest.raises(RuntimeError, match="another evaluation"):
             list(work)
+
+
+def test_work_on_a_model_that_was_closed_says_so_instead_of_ending_the_process(
+    tiny_gguf: Path,
+) -> None:
+    with LlamaCpp(tiny_gguf, context=512, seats=2) as model:
+        work = model.work(tasks_of_all_kinds())
+        next(work)
+    with pytest.raises(RuntimeError, match="closed"):
+        list(work)
 
 
 def test_a_task_that_does_not_fit_is_refused_before_any_is_done(tiny_gguf: Path) -> None:

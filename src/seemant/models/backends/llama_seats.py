@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seemant.core.errors import BadFile, InputError
+from seemant.core.sequences import n_shared
 from seemant.models.backends.llama_batch import BatchBuffer
 from seemant.models.backends.llama_blocks import BLOCK, block_ends
 from seemant.models.backends.llama_c import Batch, Library, context_params, errors_of
@@ -62,7 +63,6 @@ class LlamaSeats:
 
     def make_room(self, room: int) -> None:
         """Make room for texts of so many tokens, as far as `most` goes; caches may be lost."""
-        self._check_open()
         size = self._room
         while size < min(room, self._most):
             size *= 2
@@ -73,7 +73,7 @@ class LlamaSeats:
         """Return the seat that has read this text, or else holds most of it."""
         seats = range(self.n_seats)
         return max(
-            seats, key=lambda s: (self.has_read(s) == text, _common(self._seats[s].held, text))
+            seats, key=lambda s: (self.has_read(s) == text, n_shared(self._seats[s].held, text))
         )
 
     def evaluate(self, seat: int, tokens: list[int], first: int) -> Iterator[Rows]:
@@ -89,14 +89,14 @@ class LlamaSeats:
         inner = [end for end in ends if start < end < len(tokens)]
         for at, to in pairwise([start, *inner, len(tokens)]):
             wanted_from = max(0, first - at)
-            rows = self.step(seat, tokens[at:to], at, wanted_from)
+            rows = self._decode(seat, tokens[at:to], at, wanted_from)
             if to in ends:
                 own.held, own.ends = tokens[:to], [end for end in ends if end <= to]
             if wanted_from < to - at:
                 yield rows
 
     def has_read(self, seat: int) -> list[int]:
-        """Return the text that a seat read last; see `Seats`."""
+        """Return the text that a seat read last: to read it again costs nothing."""
         return self._seats[seat].read
 
     def read(self, seat: int, prompt: list[int]) -> Logits:
@@ -112,24 +112,26 @@ class LlamaSeats:
             own.read, own.logits = list(prompt), rows[0].copy()  # llama.cpp's buffer is reused
         return own.logits
 
-    def alone(self, seat: int, tokens: Sequence[int], position: int) -> NDArray[np.float32]:
-        """Return the logits (n, V) of tokens of one seat's text; see `Seats`."""
-        self._forget(seat, position)
-        return self.step(seat, tokens, position, 0)
+    def alone(self, seat: int, tokens: Sequence[int], position: int) -> Rows:
+        """Return the logits (n, V) of tokens of one seat's text; what stood from there is dropped.
 
-    def together(self, steps: Mapping[int, tuple[int, int]]) -> NDArray[np.float32]:
-        """Return the logits (n, V) of one token a seat; see `Seats`."""
+        They are a view that holds until the next evaluation, as are those of `together`.
+        """
+        self._forget(seat, position)
+        return self._decode(seat, tokens, position, 0)
+
+    def together(self, steps: Mapping[int, tuple[int, int]]) -> list[Logits]:
+        """Return the logits (V,) of one token a seat, given as (token, position), in their order.
+
+        What stood in a seat from its position on is dropped.
+        """
         seats = _whole_fours(min(steps), max(steps) + 1, self.n_seats)
         rows = [steps.get(seat) or (0, self._end_of(seat)) for seat in seats]
         for seat, (_, position) in zip(seats, rows, strict=True):
             self._forget(seat, position)
         tokens, positions = zip(*rows, strict=True)
         found = self._logits(self._batch.fill_row(seats, tokens, positions), 0, max(positions) + 1)
-        return (
-            found[[seats.index(seat) for seat in sorted(steps)]]
-            if len(rows) > len(steps)
-            else found
-        )
+        return [found[seat - seats.start] for seat in steps]
 
     def _end_of(self, seat: int) -> int:
         """Return where an idle seat can take a row that means nothing."""
@@ -155,11 +157,12 @@ class LlamaSeats:
     def _reusable(self, seat: int, tokens: list[int], ends: list[int]) -> int:
         """Return how many tokens of a text stand in a seat's cache, in the same whole blocks."""
         own = self._seats[seat]
-        shared = _common(own.held, tokens)
+        shared = n_shared(own.held, tokens)
         return max((end for end in own.ends if end <= shared and end in ends), default=0)
 
     def _forget(self, seat: int, position: int) -> None:
         """Drop a seat's cache from a position on."""
+        self._check_open()
         own = self._seats[seat]
         del own.held[position:]
         own.ends = [end for end in own.ends if end <= position]
@@ -168,14 +171,12 @@ class LlamaSeats:
         if not self._lib.llama_memory_seq_rm(self._memory, seat, position, -1):
             raise RuntimeError(f"llama.cpp could not cut its cache at {position}")
 
-    def step(
-        self, seat: int, tokens: Sequence[int], position: int, first: int
-    ) -> NDArray[np.float32]:
+    def _decode(self, seat: int, tokens: Sequence[int], position: int, first: int) -> Rows:
         """Evaluate tokens at a position; returns a view (rows, V) of the logits from `first` on."""
         batch = self._batch.fill(tokens, position, first, seat)
         return self._logits(batch, first, position + len(tokens))
 
-    def _logits(self, batch: Batch, first: int, room: int) -> NDArray[np.float32]:
+    def _logits(self, batch: Batch, first: int, room: int) -> Rows:
         """Run a batch; returns a view (rows, V) of the logits of its tokens from `first` on."""
         self._check_open()
         check_room(room, 0, self._most)  # beyond it llama.cpp would abort
@@ -232,13 +233,3 @@ def _whole_fours(start: int, stop: int, most: int) -> range:
     n = min(-4 * ((start - stop) // 4), most)
     start = min(start, most - n)
     return range(start, start + n)
-
-
-def _common(a: list[int], b: list[int]) -> int:
-    """Return how many leading tokens two texts share."""
-    n = 0
-    for left, right in zip(a, b, strict=False):
-        if left != right:
-            break
-        n += 1
-    return n

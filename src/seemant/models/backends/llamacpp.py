@@ -141,7 +141,7 @@ class LlamaCpp:
         def advance(token: int) -> Logits:
             nonlocal position
             self._check_turn(turn)
-            following: Logits = seats.step(seat, [token], position, 0)[0]
+            following: Logits = seats.alone(seat, [token], position)[0]
             position += 1
             return following
 

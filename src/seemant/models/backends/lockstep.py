@@ -1,6 +1,6 @@
 """Answers and scores as jobs that ask for one evaluation after another, so that many go together.
 
-A job says which tokens are to be evaluated where; the engine's seats hold one job's text each.
+A job says which tokens are to be evaluated where; a seat holds one job's text.
 Steps of a single token wait for each other and go through the model together, which reads its
 weights once for all of them; longer ones are evaluated at once, each by itself.
 """
@@ -8,20 +8,16 @@ weights once for all of them; longer ones are evaluated at once, each by itself.
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from seemant.models.backends.likelihood import NextToken, token_nats
-from seemant.models.backends.loop import Logits
+from seemant.models.backends.llama_blocks import BLOCK
+from seemant.models.backends.llama_seats import LlamaSeats, Rows
+from seemant.models.backends.loop import Logits, Writer
 from seemant.models.backends.protocol import Done, Generation, Likelihood
 from seemant.models.backends.split import Split
 
 ALONE = 5  # tokens: 2 to 5 rows of a Q8_0 head take longer together (Gemma: 46 ms, not 2 x 12)
-_MOST = 64  # tokens of one evaluation
 
-Rows = NDArray[np.float32]
 Step = tuple[Sequence[int], int]
 """Tokens to evaluate, and the position of the first; what stood from there on is dropped."""
 Steps = Generator[Step, Rows, Done]
@@ -34,34 +30,6 @@ class Job:
     prompt: list[int]
     start: Callable[[Logits], Steps]
     room: int
-
-
-class Seats(Protocol):
-    """An engine with room for several texts side by side."""
-
-    @property
-    def n_seats(self) -> int:
-        """How many texts it holds."""
-        ...
-
-    def has_read(self, seat: int) -> list[int]:
-        """Return the prompt that a seat read last: to read it again costs nothing."""
-        ...
-
-    def read(self, seat: int, prompt: list[int]) -> Logits:
-        """Return the logits (V,) after a prompt, which the seat holds from now on."""
-        ...
-
-    def alone(self, seat: int, tokens: Sequence[int], position: int) -> Rows:
-        """Return the logits (n, V) of tokens of one seat's text."""
-        ...
-
-    def together(self, steps: Mapping[int, tuple[int, int]]) -> Rows:
-        """Return the logits (n, V) of one token a seat, (token, position), in the seats' order."""
-        ...
-
-
-Writer = Generator[tuple[int, str], Logits, Generation]
 
 
 def writing_job(prompt: list[int], given: list[int], writer: Writer, most: int) -> Job:
@@ -79,7 +47,7 @@ def scoring_job(prompt: list[int], pairs: Sequence[Split]) -> Job:
     return Job(prompt, partial(_scored, pairs, len(prompt)), len(prompt) + most)
 
 
-def in_lockstep(engine: Seats, jobs: Sequence[Job]) -> Iterator[tuple[int, Done]]:
+def in_lockstep(seats: LlamaSeats, jobs: Sequence[Job]) -> Iterator[tuple[int, Done]]:
     """Yield (which job, its result) as jobs are done."""
     waiting = dict(enumerate(jobs))
     at_work: dict[int, tuple[int, Steps, Step]] = {}  # seat: job, its steps, the one to take next
@@ -93,27 +61,27 @@ def in_lockstep(engine: Seats, jobs: Sequence[Job]) -> Iterator[tuple[int, Done]
             done.append((index, end.value))
 
     while waiting or at_work:
-        for seat in range(engine.n_seats):
+        for seat in range(seats.n_seats):
             if waiting and seat not in at_work:
-                index = _choice(engine, seat, waiting)
+                index = _choice(seats, seat, waiting)
                 job = waiting.pop(index)
-                go_on(seat, index, job.start(engine.read(seat, job.prompt)), None)
+                go_on(seat, index, job.start(seats.read(seat, job.prompt)), None)
             while seat in at_work and len(at_work[seat][2][0]) > 1:
                 index, steps, step = at_work[seat]
-                go_on(seat, index, steps, engine.alone(seat, *step))
+                go_on(seat, index, steps, seats.alone(seat, *step))
         if at_work:
-            held = sorted(at_work.items())
-            rows = engine.together({s: (step[0][0], step[1]) for s, (_, _, step) in held})
+            held = list(at_work.items())
+            rows = seats.together({s: (step[0][0], step[1]) for s, (_, _, step) in held})
             for row, (seat, (index, steps, _)) in zip(rows, held, strict=True):
                 go_on(seat, index, steps, row[None])  # evaluates nothing: rows are views
         yield from done
         done.clear()
 
 
-def _choice(engine: Seats, seat: int, waiting: Mapping[int, Job]) -> int:
+def _choice(seats: LlamaSeats, seat: int, waiting: Mapping[int, Job]) -> int:
     """Return the first job whose prompt the seat has read, else the first that no seat has."""
-    own = engine.has_read(seat)
-    others = [engine.has_read(each) for each in range(engine.n_seats) if each != seat]
+    own = seats.has_read(seat)
+    others = [seats.has_read(each) for each in range(seats.n_seats) if each != seat]
     for index, job in waiting.items():
         if job.prompt == own:
             return index
@@ -155,8 +123,8 @@ def _scored(pairs: Sequence[Split], at: int, logits: Logits) -> Steps:
 
 def _cuts(n: int) -> Iterator[tuple[int, int]]:
     """Yield from where to where n tokens of a continuation are evaluated at once."""
-    for start in range(0, n, _MOST):
-        size = min(_MOST, n - start)
+    for start in range(0, n, BLOCK):
+        size = min(BLOCK, n - start)
         if size > ALONE:
             yield start, start + size
         else:

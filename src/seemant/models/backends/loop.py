@@ -24,6 +24,10 @@ from seemant.models.backends.text import StopFilter
 Logits = NDArray[np.float32]
 
 
+Writer = Generator[tuple[int, str], Logits, Generation]
+"""Takes logits (V,) in, gives the token chosen and the text that it completes; see `writing`."""
+
+
 def answer(
     prompt: Sequence[int],
     sampling: Sampling,
@@ -64,7 +68,7 @@ def writing(
     *,
     is_end: Callable[[int], bool],
     text_of: Callable[[int], str],
-) -> Generator[tuple[int, str], Logits, Generation]:
+) -> Writer:
     """Take logits in by `send`, give (the token chosen, the text it completes); return the whole.
 
     Whoever holds the engine says when a token is evaluated, so several answers can be written at

@@ -108,6 +108,11 @@ Done = Generation | list[Likelihood]
 """What comes of an `Ask`, and of a `Score`."""
 
 
+SEATS = 8
+"""Tasks that whoever asks much has an engine do together: 16 take a tenth less time, and twice the
+memory for caches."""
+
+
 class Backend(Protocol):
     """An open model. Not safe for several threads at once."""
 
